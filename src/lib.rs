@@ -1,0 +1,4 @@
+//! kofn, an authoritative DNS nameserver that deals k of n healthy backends.
+
+pub mod wire;
+pub mod zone;

@@ -1,0 +1,3 @@
+//! The kofn program.
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! Layer 0: DNS messages as bytes.
+//!
+//! ```text
+//! query bytes ──► query ──► (name, type, class, edns) ──► … ──► response ──► reply bytes
+//! ```
+//!
+//! Everything here works on slices that the caller owns: nothing allocates on the way from a query to its reply,
+//! except [`Name`], which is for what is kept.
+//!
+//! Not here: what the reply says (`answer`), and what RDATA means (`zone`).
+
+mod code;
+mod name;
+
+pub use code::{Class, Opcode, Rcode, Type};
+pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef};

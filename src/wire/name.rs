@@ -1,0 +1,456 @@
+//! Domain names in wire form: length-prefixed labels that end in the root label, never compressed.
+//!
+//! [`NameRef`] borrows, [`Name`] owns. Both compare without regard to ASCII case, and order canonically
+//! (RFC 4034 section 6.1), so that a sorted list of names is in the order that NSEC proofs need.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// The octets of the longest name, root label included (RFC 1035 section 2.3.4).
+pub const MAX_NAME: usize = 255;
+/// The octets of the longest label (RFC 1035 section 2.3.4).
+pub const MAX_LABEL: usize = 63;
+
+/// Why octets or text are not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The octets end inside the name.
+    #[error("name ends too early")]
+    Short,
+    /// A label is longer than 63 octets, or its length octet is a pointer or reserved.
+    #[error("label longer than 63 octets")]
+    LongLabel,
+    /// The name is longer than 255 octets.
+    #[error("name longer than 255 octets")]
+    LongName,
+    /// Two dots in a row, or a dot at the start.
+    #[error("empty label")]
+    EmptyLabel,
+    /// A backslash is not followed by a character or by three digits up to 255.
+    #[error("bad escape: \\DDD with DDD up to 255, or \\X")]
+    BadEscape,
+}
+
+/// A borrowed name in wire form.
+#[derive(Clone, Copy)]
+pub struct NameRef<'a>(&'a [u8]);
+
+impl<'a> NameRef<'a> {
+    /// The root.
+    pub const ROOT: NameRef<'static> = NameRef(&[0]);
+
+    /// Takes the uncompressed name at the start of `octets`; what follows it is left alone.
+    ///
+    /// # Errors
+    /// When there is no whole legal name there.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, NameError> {
+        let mut at = 0;
+        loop {
+            let length = *octets.get(at).ok_or(NameError::Short)? as usize;
+            if length > MAX_LABEL {
+                return Err(NameError::LongLabel);
+            }
+            at += 1 + length;
+            if at > MAX_NAME {
+                return Err(NameError::LongName);
+            }
+            if length == 0 {
+                return Ok(Self(&octets[..at]));
+            }
+        }
+    }
+
+    /// Takes octets that are known to be one whole name, as zones and parsed queries keep them.
+    pub fn from_valid(octets: &'a [u8]) -> Self {
+        debug_assert!(Self::parse(octets).is_ok_and(|name| name.0.len() == octets.len()));
+        Self(octets)
+    }
+
+    /// The wire form, root label included.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Octets of the wire form, 1 to 255.
+    #[expect(clippy::len_without_is_empty, reason = "a name has at least the root label")]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// The labels from the leftmost to the last before the root.
+    pub fn labels(self) -> Labels<'a> {
+        Labels(self.0)
+    }
+
+    /// How many labels there are, the root not counted.
+    pub fn label_count(self) -> usize {
+        self.labels().count()
+    }
+
+    /// The name without its leftmost label; `None` for the root.
+    pub fn parent(self) -> Option<Self> {
+        let length = self.0[0] as usize;
+        (length != 0).then(|| Self(&self.0[1 + length..]))
+    }
+
+    /// Whether the leftmost label is `*` (RFC 4592 section 2.1.1).
+    pub fn is_wildcard(self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// Whether this is `ancestor` or below it.
+    pub fn is_within(self, ancestor: NameRef<'_>) -> bool {
+        let mut name = self;
+        while name.len() > ancestor.len() {
+            match name.parent() {
+                Some(parent) => name = parent,
+                None => return false,
+            }
+        }
+        name == ancestor
+    }
+
+    /// An owned copy.
+    pub fn to_name(self) -> Name {
+        Name(Folded(self.0.into()))
+    }
+}
+
+impl PartialEq for NameRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // A length octet is at most 63 and so never a letter: folding it changes nothing.
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for NameRef<'_> {}
+
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for octet in self.0 {
+            state.write_u8(octet.to_ascii_lowercase());
+        }
+    }
+}
+
+impl PartialOrd for NameRef<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for NameRef<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut ours, mut theirs) = ([0u8; 128], [0u8; 128]);
+        let mut our_labels = self.label_starts(&mut ours);
+        let mut their_labels = other.label_starts(&mut theirs);
+        while let (Some((our_start, our_rest)), Some((their_start, their_rest))) =
+            (our_labels.split_last(), their_labels.split_last())
+        {
+            let ordering = compare_labels(label_at(self.0, *our_start), label_at(other.0, *their_start));
+            if ordering != Ordering::Equal {
+                return ordering;
+            }
+            (our_labels, their_labels) = (our_rest, their_rest);
+        }
+        our_labels.len().cmp(&their_labels.len())
+    }
+}
+
+impl<'a> NameRef<'a> {
+    fn label_starts(self, starts: &mut [u8; 128]) -> &[u8] {
+        let (mut at, mut count) = (0, 0);
+        while self.0[at] != 0 {
+            // 255 octets hold at most 127 labels, and the last starts before octet 254.
+            starts[count] = at as u8;
+            count += 1;
+            at += 1 + self.0[at] as usize;
+        }
+        &starts[..count]
+    }
+}
+
+impl fmt::Display for NameRef<'_> {
+    /// Master file text with the final dot (RFC 1035 section 5.1), escaped so that it reads back to the same octets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        if self.is_root() {
+            return f.write_char('.');
+        }
+        for label in self.labels() {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        f.write_char('\\')?;
+                        f.write_char(octet as char)?;
+                    }
+                    0x21..=0x7e => f.write_char(octet as char)?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+            f.write_char('.')?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The labels of a name, from the left, without the root label.
+#[derive(Clone, Debug)]
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let length = self.0[0] as usize;
+        if length == 0 {
+            return None;
+        }
+        let label = &self.0[1..1 + length];
+        self.0 = &self.0[1 + length..];
+        Some(label)
+    }
+}
+
+/// An owned name in wire form, in the case it was given.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Folded);
+
+impl Name {
+    /// The root.
+    pub fn root() -> Self {
+        NameRef::ROOT.to_name()
+    }
+
+    /// The borrowed form, which has all the questions one can ask of a name.
+    pub fn borrow(&self) -> NameRef<'_> {
+        NameRef(&self.0.0)
+    }
+
+    /// Reads master file text as an absolute name, with or without the final dot.
+    ///
+    /// # Errors
+    /// When a label or the name is too long, a label is empty, or an escape is broken.
+    pub fn from_text(text: &[u8]) -> Result<Self, NameError> {
+        Self::from_text_in(text, NameRef::ROOT)
+    }
+
+    /// Reads master file text; without a final dot it is relative to `origin`.
+    ///
+    /// # Errors
+    /// When a label or the name is too long, a label is empty, or an escape is broken.
+    pub fn from_text_in(text: &[u8], origin: NameRef<'_>) -> Result<Self, NameError> {
+        if text == b"." {
+            return Ok(Self::root());
+        }
+        let mut octets = Vec::with_capacity(text.len() + 1 + origin.len());
+        let mut rest = text;
+        let absolute = loop {
+            let start = octets.len();
+            octets.push(0);
+            let ended_by_dot = read_label(&mut rest, &mut octets)?;
+            let length = octets.len() - start - 1;
+            match length {
+                0 => return Err(NameError::EmptyLabel),
+                1..=MAX_LABEL => octets[start] = length as u8,
+                _ => return Err(NameError::LongLabel),
+            }
+            if rest.is_empty() {
+                break ended_by_dot;
+            }
+        };
+        octets.extend_from_slice(if absolute { &[0] } else { origin.as_bytes() });
+        if octets.len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        Ok(Self(Folded(octets.into())))
+    }
+
+    /// This name under `label`, one label further from the root.
+    ///
+    /// # Errors
+    /// When the label is empty or too long, or the name gets too long.
+    pub fn child(&self, label: &[u8]) -> Result<Self, NameError> {
+        match label.len() {
+            0 => return Err(NameError::EmptyLabel),
+            1..=MAX_LABEL => {}
+            _ => return Err(NameError::LongLabel),
+        }
+        if 1 + label.len() + self.borrow().len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        let mut octets = vec![label.len() as u8];
+        octets.extend_from_slice(label);
+        octets.extend_from_slice(self.borrow().as_bytes());
+        Ok(Self(Folded(octets.into())))
+    }
+
+    /// The same name with its ASCII letters in lower case (RFC 4034 section 6.2).
+    pub fn to_lower(&self) -> Self {
+        Self(Folded(self.0.0.to_ascii_lowercase().into()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.borrow(), f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.borrow(), f)
+    }
+}
+
+/// Octets of a name that compare as the name does, so that [`Name`] derives what [`NameRef`] defines.
+#[derive(Clone)]
+struct Folded(Box<[u8]>);
+
+impl PartialEq for Folded {
+    fn eq(&self, other: &Self) -> bool {
+        NameRef(&self.0) == NameRef(&other.0)
+    }
+}
+
+impl Eq for Folded {}
+
+impl Hash for Folded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        NameRef(&self.0).hash(state);
+    }
+}
+
+impl PartialOrd for Folded {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Folded {
+    fn cmp(&self, other: &Self) -> Ordering {
+        NameRef(&self.0).cmp(&NameRef(&other.0))
+    }
+}
+
+/// Reads one label up to a dot or the end; says whether a dot ended it.
+fn read_label(rest: &mut &[u8], octets: &mut Vec<u8>) -> Result<bool, NameError> {
+    while let Some((&octet, tail)) = rest.split_first() {
+        *rest = tail;
+        match octet {
+            b'.' => return Ok(true),
+            b'\\' => octets.push(read_escape(rest)?),
+            _ => octets.push(octet),
+        }
+    }
+    Ok(false)
+}
+
+fn read_escape(rest: &mut &[u8]) -> Result<u8, NameError> {
+    match **rest {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+            *rest = &rest[3..];
+            let value = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+            u8::try_from(value).map_err(|_| NameError::BadEscape)
+        }
+        [b'0'..=b'9', ..] | [] => Err(NameError::BadEscape),
+        [octet, ..] => {
+            *rest = &rest[1..];
+            Ok(octet)
+        }
+    }
+}
+
+fn label_at(octets: &[u8], start: u8) -> &[u8] {
+    let start = start as usize;
+    &octets[start + 1..start + 1 + octets[start] as usize]
+}
+
+fn compare_labels(ours: &[u8], theirs: &[u8]) -> Ordering {
+    let ours = ours.iter().map(u8::to_ascii_lowercase);
+    let theirs = theirs.iter().map(u8::to_ascii_lowercase);
+    ours.cmp(theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn text_reads_and_prints_back() {
+        for text in [".", "a.", "www.example.test.", "a\\.b.c.", "\\000\\255.x.", "*.e.", "\\@.x."] {
+            assert_eq!(name(text).to_string(), text);
+        }
+        assert_eq!(name("www.example.test").to_string(), "www.example.test.");
+        let origin = name("example.test.");
+        assert_eq!(Name::from_text_in(b"www", origin.borrow()).unwrap().to_string(), "www.example.test.");
+    }
+
+    #[test]
+    fn bad_text_is_refused() {
+        let long = "a".repeat(64);
+        let chain = "a.".repeat(128);
+        for (text, error) in [
+            ("a..b", NameError::EmptyLabel),
+            (".a", NameError::EmptyLabel),
+            ("", NameError::EmptyLabel),
+            ("\\256.", NameError::BadEscape),
+            ("\\1", NameError::BadEscape),
+            ("a\\", NameError::BadEscape),
+            (&long, NameError::LongLabel),
+            (&chain, NameError::LongName),
+        ] {
+            assert_eq!(Name::from_text(text.as_bytes()), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_rfc_4034() {
+        let sorted = [
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "Z.a.example.",
+            "zABC.a.EXAMPLE.",
+            "z.example.",
+            "\\001.z.example.",
+            "*.z.example.",
+            "\\200.z.example.",
+        ];
+        let names: Vec<Name> = sorted.iter().map(|text| name(text)).collect();
+        assert!(names.is_sorted());
+        assert_eq!(name("WWW.Example."), name("www.eXAMPLE."));
+    }
+
+    #[test]
+    fn within_compares_whole_labels() {
+        assert!(name("a.b.c.").borrow().is_within(name("B.c.").borrow()));
+        assert!(name("b.c.").borrow().is_within(name("b.c.").borrow()));
+        assert!(!name("ab.c.").borrow().is_within(name("b.c.").borrow()));
+        assert!(name("a.").borrow().is_within(NameRef::ROOT));
+        assert!(!name("\\001b.c.").borrow().is_within(name("b.c.").borrow()));
+    }
+
+    #[test]
+    fn parse_stops_at_the_root_label() {
+        assert_eq!(NameRef::parse(b"\x01a\x00rest").map(NameRef::len), Ok(3));
+        assert_eq!(NameRef::parse(b"\x01a").map(NameRef::len), Err(NameError::Short));
+        assert_eq!(NameRef::parse(b"\xc0\x0c").map(NameRef::len), Err(NameError::LongLabel));
+    }
+}
