@@ -1,6 +1,29 @@
 //! kofn, an authoritative DNS nameserver that deals k of n healthy backends.
+//!
+//! ```text
+//! zones/*.zone ─┐                          ┌─ probe ─────── health flips
+//! zones/*.toml ─┼─ reload ─► build ─► Publisher
+//! kofn.toml ────┘                          │  one pointer, one writer, numbered generations
+//!                                          ▼
+//! server: UDP, TCP ─────────┐        Snapshot { zones, pools }
+//!                           ├─► answer(&Snapshot, query bytes, &Client, …, reply buffer) -> Outcome
+//! cli: kofn query ──────────┘        Outcome: Reply | Drop | Defer
+//! ```
+//!
+//! | layer | modules | what they are |
+//! |---|---|---|
+//! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
+//! | 1 | `config` `zone` `pool` | data that never changes once it is made |
+//! | 2 | `snapshot` `answer` | the world as it is served now, and the protocol; still pure |
+//! | 3 | `server` `probe` `reload` `admin` | tasks with sockets, files and clocks; none knows another |
+//! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
+//! | 5 | `cli` | one file a command |
+//!
+//! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
 
+pub mod logging;
 pub mod metrics;
 pub mod net;
+pub mod shutdown;
 pub mod wire;
 pub mod zone;
