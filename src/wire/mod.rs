@@ -10,7 +10,15 @@
 //! Not here: what the reply says (`answer`), and what RDATA means (`zone`).
 
 mod code;
+mod edns;
+mod lower;
 mod name;
+mod query;
+mod response;
 
 pub use code::{Class, Opcode, Rcode, Type};
+pub use edns::{BadOption, Cookie, Edns, ExtendedError, ReplyEdns, Subnet};
+pub use lower::LowerName;
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef};
+pub use query::{Extras, HEADER, Malformed, Query, Question, Unanswerable};
+pub use response::{Names, Sink};

@@ -1,0 +1,232 @@
+//! Writing a reply into a buffer that the caller owns.
+//!
+//! [`Sink`] appends octets, [`Names`] remembers where names stand so that later ones can point at them (RFC 1035 section 4.1.4).
+
+use super::NameRef;
+
+/// Appends to a fixed buffer. The caller asks [`Sink::room`] first: running over is a bug, not an error.
+#[derive(Debug)]
+pub struct Sink<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Sink<'b> {
+    /// Starts at the front of `buffer`.
+    pub fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Octets written.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks a reply whether it is empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Octets left.
+    pub fn room(&self) -> usize {
+        self.buffer.len() - self.len
+    }
+
+    /// Forgets what was written from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// What was written.
+    pub fn written(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.len]
+    }
+
+    /// Appends octets.
+    #[inline]
+    pub fn put(&mut self, octets: &[u8]) {
+        self.buffer[self.len..self.len + octets.len()].copy_from_slice(octets);
+        self.len += octets.len();
+    }
+
+    /// Appends a number in network order.
+    #[inline]
+    pub fn put_u16(&mut self, number: u16) {
+        self.put(&number.to_be_bytes());
+    }
+
+    /// Overwrites two octets at `at`.
+    #[inline]
+    pub fn set_u16(&mut self, at: usize, number: u16) {
+        self.buffer[at..at + 2].copy_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// Where names stand in a message, by their suffixes.
+///
+/// It keeps the first 160 suffixes: more than any reply of usual size has, and a bound on the work of one with thousands.
+#[derive(Clone, Debug)]
+pub struct Names {
+    seen: [Seen; MOST_SUFFIXES],
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    hash: u16,
+    at: u16,
+}
+
+const MOST_SUFFIXES: usize = 160;
+/// The furthest offset that fourteen bits of a pointer reach.
+const FURTHEST: usize = 0x3fff;
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { seen: [Seen::default(); MOST_SUFFIXES], count: 0 }
+    }
+}
+
+impl Names {
+    /// Forgets all names, for the next message.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Remembers `name`, which stands whole at `at`, with all its suffixes.
+    pub fn note(&mut self, name: NameRef<'_>, at: usize) {
+        let (hashes, labels) = suffix_hashes(name);
+        let mut start = at;
+        for (hash, label) in hashes[..labels].iter().zip(name.labels()) {
+            self.remember(*hash, start);
+            start += 1 + label.len();
+        }
+    }
+
+    /// Appends `name`, pointing at the longest suffix that stands in the message already. `None` when there is no room.
+    pub fn put(&mut self, name: NameRef<'_>, sink: &mut Sink<'_>) -> Option<()> {
+        let (hashes, labels) = suffix_hashes(name);
+        let mut rest = name;
+        for hash in &hashes[..labels] {
+            if let Some(at) = self.find(*hash, rest, &sink.buffer[..sink.len]) {
+                if sink.room() < 2 {
+                    return None;
+                }
+                sink.put_u16(0xc000 | at);
+                return Some(());
+            }
+            let label_len = 1 + usize::from(rest.as_bytes()[0]);
+            if sink.room() < label_len {
+                return None;
+            }
+            self.remember(*hash, sink.len);
+            sink.put(&rest.as_bytes()[..label_len]);
+            rest = rest.parent().expect("a name has as many parents as labels");
+        }
+        if sink.room() < 1 {
+            return None;
+        }
+        sink.put(&[0]);
+        Some(())
+    }
+
+    /// Forgets the names at `len` and beyond, when the message was cut there.
+    pub fn truncate(&mut self, len: usize) {
+        while self.count > 0 && usize::from(self.seen[self.count - 1].at) >= len {
+            self.count -= 1;
+        }
+    }
+
+    fn remember(&mut self, hash: u16, at: usize) {
+        if self.count < MOST_SUFFIXES && at <= FURTHEST {
+            self.seen[self.count] = Seen { hash, at: at as u16 };
+            self.count += 1;
+        }
+    }
+
+    fn find(&self, hash: u16, name: NameRef<'_>, message: &[u8]) -> Option<u16> {
+        let here = |seen: &&Seen| seen.hash == hash && stands_at(message, usize::from(seen.at), name);
+        self.seen[..self.count].iter().find(here).map(|seen| seen.at)
+    }
+}
+
+/// A hash of each suffix, the whole name first. Case does not count.
+fn suffix_hashes(name: NameRef<'_>) -> ([u16; 128], usize) {
+    let mut hashes = [0u16; 128];
+    let mut labels = 0;
+    for label in name.labels() {
+        let folded = label.iter().fold(label.len() as u16, |hash, octet| {
+            hash.wrapping_mul(31).wrapping_add(u16::from(octet.to_ascii_lowercase()))
+        });
+        hashes[labels] = folded;
+        labels += 1;
+    }
+    let mut suffix = 7u16;
+    for hash in hashes[..labels].iter_mut().rev() {
+        suffix = suffix.wrapping_mul(0x6d2b).wrapping_add(*hash);
+        *hash = suffix;
+    }
+    (hashes, labels)
+}
+
+/// Whether `name` stands at `at` in a message that we wrote: its pointers all lead backwards.
+fn stands_at(message: &[u8], mut at: usize, name: NameRef<'_>) -> bool {
+    let mut rest = name.as_bytes();
+    loop {
+        let length = match message.get(at) {
+            Some(&high @ 0xc0..) => {
+                at = usize::from(high & 0x3f) << 8 | usize::from(message[at + 1]);
+                continue;
+            }
+            Some(&length) => usize::from(length),
+            None => return false,
+        };
+        let end = 1 + length;
+        let (Some(ours), Some(theirs)) = (rest.get(..end), message.get(at..at + end)) else { return false };
+        if !ours.eq_ignore_ascii_case(theirs) {
+            return false;
+        }
+        if length == 0 {
+            return true;
+        }
+        rest = &rest[end..];
+        at += end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Name;
+
+    #[test]
+    fn later_names_point_at_earlier_ones() {
+        let name = |text: &str| Name::from_text(text.as_bytes()).unwrap();
+        let mut buffer = [0; 128];
+        let mut sink = Sink::new(&mut buffer);
+        let mut names = Names::default();
+        names.put(name("www.example.test.").borrow(), &mut sink).unwrap();
+        assert_eq!(sink.len(), 18);
+        names.put(name("WWW.example.TEST.").borrow(), &mut sink).unwrap();
+        names.put(name("mail.example.test.").borrow(), &mut sink).unwrap();
+        names.put(name("mail.example.test.").borrow(), &mut sink).unwrap();
+        names.put(name("xwww.example.test.").borrow(), &mut sink).unwrap();
+        assert_eq!(sink.written()[18..], *b"\xc0\x00\x04mail\xc0\x04\xc0\x14\x04xwww\xc0\x04");
+    }
+
+    #[test]
+    fn a_cut_message_is_not_pointed_into() {
+        let name = Name::from_text(b"a.b.").unwrap();
+        let mut buffer = [0; 64];
+        let mut sink = Sink::new(&mut buffer);
+        let mut names = Names::default();
+        names.put(name.borrow(), &mut sink).unwrap();
+        sink.truncate(0);
+        names.truncate(0);
+        names.put(name.borrow(), &mut sink).unwrap();
+        assert_eq!(sink.written(), b"\x01a\x01b\0");
+    }
+
+    #[test]
+    fn a_full_buffer_says_so() {
+        let name = Name::from_text(b"abc.").unwrap();
+        let mut buffer = [0; 4];
+        assert_eq!(Names::default().put(name.borrow(), &mut Sink::new(&mut buffer)), None);
+    }
+}
