@@ -5,6 +5,18 @@
 //!                          └──────set────► Zone (immutable, RRsets as wire in one arena)
 //! ```
 
+mod build;
+mod denial;
 mod records;
+mod rrset;
+mod serial;
+mod set;
+mod tree;
 
+pub use build::BuildError;
+pub use denial::{Denial, Hash, Nsec3Chain, Nsec3Link, hash_label};
 pub use records::{Place, Record, Records};
+pub use rrset::{OWNER_IS_QNAME, RECORD_HEADER, Rrset, RrsetRecord};
+pub use serial::Serial;
+pub use set::ZoneSet;
+pub use tree::{Found, NodeId, Zone};

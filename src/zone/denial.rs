@@ -1,0 +1,142 @@
+//! Where a signed zone keeps the proofs of what it does not hold: its NSEC or NSEC3 chain, in order.
+
+use sha1::{Digest, Sha1};
+
+use super::rrset::Rrset;
+use super::tree::{NodeId, Zone};
+use crate::wire::{LowerName, NameRef};
+
+/// Octets of an NSEC3 hash: SHA-1 is the only algorithm there is (RFC 5155 section 11).
+pub type Hash = [u8; 20];
+
+/// How a zone denies.
+#[derive(Debug, Default)]
+pub enum Denial {
+    /// The zone is not signed.
+    #[default]
+    Unsigned,
+    /// NSEC (RFC 4034): the nodes that have one, in canonical order.
+    Nsec(Box<[NodeId]>),
+    /// NSEC3 (RFC 5155).
+    Nsec3(Nsec3Chain),
+}
+
+/// The NSEC3 chain that the apex's NSEC3PARAM names.
+#[derive(Debug)]
+pub struct Nsec3Chain {
+    pub(super) iterations: u16,
+    pub(super) salt: Box<[u8]>,
+    pub(super) entries: Box<[Nsec3Entry]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nsec3Entry {
+    pub(super) hash: Hash,
+    pub(super) at: u32,
+    pub(super) rrsets: u16,
+}
+
+/// One link of the chain: the hash that is its owner's label, the NSEC3 RRset and its signatures.
+#[derive(Clone, Copy, Debug)]
+pub struct Nsec3Link<'z> {
+    /// The hash; base32hex of it is the owner's first label.
+    pub hash: Hash,
+    /// The NSEC3 RRset.
+    pub nsec3: Rrset<'z>,
+    /// Its signatures.
+    pub signatures: Option<Rrset<'z>>,
+}
+
+impl Denial {
+    /// Octets of memory.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::Unsigned => 0,
+            Self::Nsec(nodes) => size_of_val::<[NodeId]>(nodes),
+            Self::Nsec3(chain) => size_of_val::<[Nsec3Entry]>(&chain.entries),
+        }
+    }
+}
+
+impl Zone {
+    /// The node whose NSEC covers or matches `name`: the last at or before it that has one.
+    pub fn nsec_at_or_before(&self, name: &LowerName, nodes: &[NodeId]) -> NodeId {
+        let after = nodes.partition_point(|&node| self.name(node) <= name.name());
+        // The apex comes first and has an NSEC in any whole chain; in a broken one the first link is as good as any.
+        nodes[after.saturating_sub(1)]
+    }
+
+    /// The link that matches `hash`.
+    pub fn nsec3_matching(&self, chain: &Nsec3Chain, hash: &Hash) -> Option<Nsec3Link<'_>> {
+        let found = chain.entries.binary_search_by(|entry| entry.hash.cmp(hash)).ok()?;
+        Some(self.link(&chain.entries[found]))
+    }
+
+    /// The link that covers `hash`: the last before it, or the last of all where the chain goes round.
+    pub fn nsec3_covering(&self, chain: &Nsec3Chain, hash: &Hash) -> Option<Nsec3Link<'_>> {
+        let after = chain.entries.partition_point(|entry| entry.hash < *hash);
+        let index = after.checked_sub(1).unwrap_or(chain.entries.len().checked_sub(1)?);
+        Some(self.link(&chain.entries[index]))
+    }
+
+    /// All links, in the order of their hashes.
+    pub fn nsec3_links<'z>(&'z self, chain: &'z Nsec3Chain) -> impl Iterator<Item = Nsec3Link<'z>> {
+        chain.entries.iter().map(|entry| self.link(entry))
+    }
+
+    fn link(&self, entry: &Nsec3Entry) -> Nsec3Link<'_> {
+        let mut rrsets = self.rrsets_at(entry.at as usize, usize::from(entry.rrsets));
+        let nsec3 = rrsets.next().expect("an entry has at least its NSEC3 RRset");
+        Nsec3Link { hash: entry.hash, nsec3, signatures: rrsets.next() }
+    }
+}
+
+impl Nsec3Chain {
+    /// The hash of a lower-cased name (RFC 5155 section 5).
+    pub fn hash(&self, lower: &[u8]) -> Hash {
+        let mut hash: Hash = Sha1::new().chain_update(lower).chain_update(&self.salt).finalize().into();
+        for _ in 0..self.iterations {
+            hash = Sha1::new().chain_update(hash).chain_update(&self.salt).finalize().into();
+        }
+        hash
+    }
+}
+
+/// The octets of the label that stands for a hash: its length and base32hex in lower case (RFC 5155 section 3).
+pub fn hash_label(hash: &Hash) -> [u8; 33] {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+    let mut label = [32; 33];
+    for (five, digits) in hash.chunks_exact(5).zip(label[1..].chunks_exact_mut(8)) {
+        let bits = five.iter().fold(0u64, |bits, &octet| bits << 8 | u64::from(octet));
+        for (place, digit) in digits.iter_mut().enumerate() {
+            *digit = DIGITS[(bits >> (35 - 5 * place) & 31) as usize];
+        }
+    }
+    label
+}
+
+/// The hash that the first label of an NSEC3 owner stands for.
+pub(super) fn hash_of_owner(owner: NameRef<'_>) -> Option<Hash> {
+    let label = owner.labels().next()?.to_ascii_uppercase();
+    data_encoding::BASE32HEX_NOPAD.decode(&label).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Name;
+
+    #[test]
+    fn hashes_are_those_of_rfc_5155_appendix_a() {
+        let chain = Nsec3Chain { iterations: 12, salt: Box::new([0xaa, 0xbb, 0xcc, 0xdd]), entries: Box::default() };
+        for (name, label) in
+            [("example.", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"), ("a.example.", "35mthgpgcu1qg68fab165klnsnk3dpvl")]
+        {
+            let name = Name::from_text(name.as_bytes()).unwrap();
+            let hash = chain.hash(name.borrow().as_bytes());
+            assert_eq!(&hash_label(&hash)[1..], label.as_bytes());
+            let owner = name.child(label.as_bytes()).unwrap();
+            assert_eq!(hash_of_owner(owner.borrow()), Some(hash));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A zone as it is served: immutable, its names in canonical order, its RRsets as wire in one arena.
+//!
+//! ```text
+//! index ── hash of a lower-cased name ──► node ──► arena: name │ RRset │ RRset │ …
+//! nodes ── in canonical order, with the names that exist only because something is below them ──┘
+//! ```
+//!
+//! Every ancestor of a name that exists, exists too: so the closest encloser is found by bisecting the labels of the
+//! question, and no work grows with the zone. Names and RRsets have 32-bit offsets: a zone holds up to 4 GiB.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+
+use super::denial::Denial;
+use super::rrset::Rrset;
+use super::serial::Serial;
+use crate::wire::{LowerName, Name, NameRef, Type};
+
+/// A zone: see the module.
+#[derive(Debug)]
+pub struct Zone {
+    pub(super) apex: Name,
+    pub(super) arena: Box<[u8]>,
+    pub(super) nodes: Box<[Node]>,
+    pub(super) index: HashTable<u32>,
+    pub(super) hashing: foldhash::fast::RandomState,
+    pub(super) denial: Denial,
+    pub(super) apex_labels: u8,
+    pub(super) most_labels: u8,
+    pub(super) negative_soa: u32,
+    pub(super) serial: Serial,
+    pub(super) record_count: usize,
+}
+
+/// A name in the zone, by its place in canonical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// The apex: canonical order puts it first.
+    pub const APEX: Self = Self(0);
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    /// Offset of the name; its RRsets follow it.
+    pub(super) at: u32,
+    /// The zone cut or DNAME owner above that hides this name, or `NOBODY`.
+    pub(super) hidden_by: u32,
+    pub(super) rrsets: u16,
+    pub(super) flags: u8,
+    pub(super) name_len: u8,
+}
+
+pub(super) const NOBODY: u32 = u32::MAX;
+pub(super) const FLAG_CUT: u8 = 1;
+pub(super) const FLAG_DNAME: u8 = 2;
+pub(super) const FLAG_WILDCARD: u8 = 4;
+
+/// Where a name leads in a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The node of the name itself, or else of its closest encloser (RFC 4592 section 3.3.1).
+    pub node: NodeId,
+    /// How many labels that node has; all those of the name if it exists.
+    pub labels: usize,
+}
+
+impl Zone {
+    /// The name of the zone.
+    pub fn apex(&self) -> NameRef<'_> {
+        self.apex.borrow()
+    }
+
+    /// How many labels the apex has.
+    pub fn apex_labels(&self) -> usize {
+        usize::from(self.apex_labels)
+    }
+
+    /// SOA SERIAL.
+    pub fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// How many records the zone holds.
+    pub fn record_count(&self) -> usize {
+        self.record_count
+    }
+
+    /// Whether the zone came signed, and how it denies.
+    pub fn denial(&self) -> &Denial {
+        &self.denial
+    }
+
+    /// Octets of memory that the zone takes.
+    pub fn octets(&self) -> usize {
+        self.arena.len()
+            + size_of_val::<[Node]>(&self.nodes)
+            + self.index.capacity() * (size_of::<u32>() + 1)
+            + self.denial.octets()
+    }
+
+    /// Looks `name` up, which must be at or below the apex.
+    #[inline]
+    pub fn find(&self, name: &LowerName) -> Found {
+        let labels = name.labels();
+        if let Some(node) = self.exact(name.octets()) {
+            return Found { node, labels };
+        }
+        // Bisect: names of `known` labels exist, those of `unknown` do not.
+        let (mut known, mut found) = (self.apex_labels(), NodeId::APEX);
+        let mut unknown = labels.min(usize::from(self.most_labels) + 1);
+        while known + 1 < unknown {
+            let middle = usize::midpoint(known, unknown);
+            match self.exact(name.suffix(middle)) {
+                Some(node) => (known, found) = (middle, node),
+                None => unknown = middle,
+            }
+        }
+        Found { node: found, labels: known }
+    }
+
+    /// The node of a lower-cased name in wire form.
+    #[inline]
+    pub fn exact(&self, lower: &[u8]) -> Option<NodeId> {
+        let same = |&id: &u32| self.name_octets(NodeId(id)) == lower;
+        self.index.find(hash(&self.hashing, lower), same).map(|&id| NodeId(id))
+    }
+
+    /// The name of a node, in lower case.
+    pub fn name(&self, node: NodeId) -> NameRef<'_> {
+        NameRef::from_valid(self.name_octets(node))
+    }
+
+    /// All names, in canonical order (RFC 4034 section 6.1), but for those of NSEC3 records.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// The zone cut or DNAME owner above `node` that hides it. A cut does not hide itself.
+    pub fn hidden_by(&self, node: NodeId) -> Option<NodeId> {
+        let above = self.node(node).hidden_by;
+        (above != NOBODY).then_some(NodeId(above))
+    }
+
+    /// Whether the node is a zone cut: it has NS and is not the apex.
+    pub fn is_cut(&self, node: NodeId) -> bool {
+        self.node(node).flags & FLAG_CUT != 0
+    }
+
+    /// Whether the node has a DNAME record.
+    pub fn has_dname(&self, node: NodeId) -> bool {
+        self.node(node).flags & FLAG_DNAME != 0
+    }
+
+    /// Whether there is a `*` right below the node.
+    pub fn has_wildcard(&self, node: NodeId) -> bool {
+        self.node(node).flags & FLAG_WILDCARD != 0
+    }
+
+    /// Whether nothing stands at the node: it exists for what is below it (an empty non-terminal).
+    pub fn is_empty_non_terminal(&self, node: NodeId) -> bool {
+        self.node(node).rrsets == 0
+    }
+
+    /// The RRsets of a node; the signatures of each follow it.
+    #[inline]
+    pub fn rrsets(&self, node: NodeId) -> impl Iterator<Item = Rrset<'_>> {
+        let node = self.node(node);
+        self.rrsets_at(node.at as usize + usize::from(node.name_len), usize::from(node.rrsets))
+    }
+
+    /// The RRset of one type.
+    #[inline]
+    pub fn rrset(&self, node: NodeId, rtype: Type) -> Option<Rrset<'_>> {
+        self.rrsets(node).find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// The signatures of the RRset of one type.
+    pub fn signatures(&self, node: NodeId, covers: Type) -> Option<Rrset<'_>> {
+        self.rrsets(node).find(|rrset| rrset.rtype == Type::RRSIG && rrset.covers == covers)
+    }
+
+    /// The SOA record as negative answers carry it, its TTL cut to the SOA minimum (RFC 2308 section 3), and its signatures.
+    pub fn negative_soa(&self) -> (Rrset<'_>, Option<Rrset<'_>>) {
+        let (soa, next) = Rrset::read(&self.arena, self.negative_soa as usize);
+        let (signatures, _) = Rrset::read(&self.arena, next);
+        (soa, (signatures.count > 0).then_some(signatures))
+    }
+
+    /// `count` RRsets one behind the other from `at` on in the arena.
+    pub(super) fn rrsets_at(&self, mut at: usize, count: usize) -> impl Iterator<Item = Rrset<'_>> {
+        (0..count).map(move |_| {
+            let (rrset, next) = Rrset::read(&self.arena, at);
+            at = next;
+            rrset
+        })
+    }
+
+    #[inline]
+    fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.0 as usize]
+    }
+
+    #[inline]
+    fn name_octets(&self, node: NodeId) -> &[u8] {
+        let node = self.node(node);
+        &self.arena[node.at as usize..node.at as usize + usize::from(node.name_len)]
+    }
+}
+
+/// The hash of a lower-cased name.
+#[inline]
+pub(super) fn hash(hashing: &foldhash::fast::RandomState, lower: &[u8]) -> u64 {
+    let mut hasher = hashing.build_hasher();
+    hasher.write(lower);
+    hasher.finish()
+}
