@@ -1,0 +1,23 @@
+//! Layer 0: what probes have found, and the verdicts that follow from it.
+//!
+//! ```text
+//! probe ──result──► Table ──Flip──► a new snapshot
+//!                     │ a Machine for each (address, check)
+//!                     └─Report──► status
+//! ```
+//!
+//! * One probe for each (address, check): pools that use equal checks share its verdict.
+//! * Verdicts are pure: results and times go in, flips come out. No socket, no clock, no task.
+//! * Queries never come here. Verdicts reach them in the snapshot.
+//!
+//! Not here: how a probe is made (`probe`), and what a verdict means for the answers of a pool (`pool`).
+
+mod key;
+mod machine;
+mod rules;
+mod table;
+
+pub use key::{CheckId, ProbeKey};
+pub use machine::{Pending, Verdict};
+pub use rules::Rules;
+pub use table::{Flip, Reason, Report, Table};

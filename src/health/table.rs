@@ -1,0 +1,244 @@
+//! What is known of every probe, shared by the tasks that probe, build snapshots and report. No query comes here.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::machine::{Machine, Pending, Verdict};
+use super::{ProbeKey, Rules};
+
+/// Why a probe failed, in words for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(Arc<str>);
+
+impl Reason {
+    /// Keeps the words of `error`.
+    pub fn new(error: impl fmt::Display) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A verdict that has just changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flip {
+    /// The probe whose result it was.
+    pub key: ProbeKey,
+    /// The verdict before.
+    pub from: Verdict,
+    /// The verdict now.
+    pub to: Verdict,
+    /// The failure that decided; `None` for a pass.
+    pub reason: Option<Reason>,
+}
+
+/// All that is known of one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What the probes say.
+    pub verdict: Verdict,
+    /// When the verdict became that.
+    pub since: Instant,
+    /// When the last probe ended.
+    pub last_probe: Option<Instant>,
+    /// The last failure and its time, kept after the member has come back.
+    pub last_error: Option<(Reason, Instant)>,
+    /// The flip that hangs.
+    pub pending: Option<Pending>,
+}
+
+/// The records of all probes.
+#[derive(Debug, Default)]
+pub struct Table {
+    records: Mutex<HashMap<ProbeKey, Record>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    machine: Machine,
+    last_probe: Option<Instant>,
+    last_error: Option<(Reason, Instant)>,
+}
+
+impl Table {
+    /// Takes the result of one probe. What is not [followed](Self::follow) stays unknown: its probe ended too late.
+    pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Flip> {
+        let mut records = self.lock();
+        let record = records.get_mut(key)?;
+        let from = record.machine.verdict();
+        let flipped = record.machine.observe(result.is_ok(), key.check.rules(), now);
+        let reason = result.err();
+        record.last_probe = Some(now);
+        if let Some(reason) = &reason {
+            record.last_error = Some((reason.clone(), now));
+        }
+        flipped.then(|| Flip { key: key.clone(), from, to: record.machine.verdict(), reason })
+    }
+
+    /// Makes `keys` the probes that are known; all others are forgotten. Whoever publishes snapshots calls this before it
+    /// reads the verdicts for a new one.
+    ///
+    /// A new probe starts as unknown. If only the rules of a check were edited, its verdicts are kept: a member that is
+    /// down must not come back for a moment because someone wrote another interval.
+    pub fn follow(&self, keys: &[ProbeKey], now: Instant) {
+        let mut records = self.lock();
+        let wanted: HashSet<&ProbeKey> = keys.iter().collect();
+        let mut dropped = HashMap::new();
+        records.retain(|key, record| {
+            let keep = wanted.contains(key);
+            if !keep {
+                dropped.insert((key.address, key.check.target().to_owned()), record.successor());
+            }
+            keep
+        });
+        for key in keys {
+            if !records.contains_key(key) {
+                let kept = dropped.remove(&(key.address, key.check.target().to_owned()));
+                records.insert(key.clone(), kept.unwrap_or_else(|| Record::new(now)));
+            }
+        }
+    }
+
+    /// The verdict, [`Verdict::Unknown`] for what is not followed.
+    pub fn verdict(&self, key: &ProbeKey) -> Verdict {
+        self.lock().get(key).map_or(Verdict::Unknown, |record| record.machine.verdict())
+    }
+
+    /// All that is known; `None` for what is not followed.
+    pub fn report(&self, key: &ProbeKey) -> Option<Report> {
+        self.lock().get(key).map(|record| record.report(key.check.rules()))
+    }
+
+    /// Whether a flip hangs, so that the next probe should come sooner.
+    pub fn flip_hangs(&self, key: &ProbeKey) -> bool {
+        self.lock().get(key).is_some_and(|record| record.machine.pending(key.check.rules()).is_some())
+    }
+
+    /// Whether every one of `keys` has a verdict.
+    pub fn first_round_done(&self, keys: &[ProbeKey]) -> bool {
+        let records = self.lock();
+        keys.iter().all(|key| records.get(key).is_some_and(|record| record.machine.verdict() != Verdict::Unknown))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProbeKey, Record>> {
+        // A record is whole after each statement that changes it, so a panic elsewhere spoils nothing.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn new(now: Instant) -> Self {
+        Self { machine: Machine::new(now), last_probe: None, last_error: None }
+    }
+
+    /// The same under other rules.
+    fn successor(&mut self) -> Self {
+        Self { machine: self.machine.settled(), last_probe: self.last_probe, last_error: self.last_error.take() }
+    }
+
+    fn report(&self, rules: &Rules) -> Report {
+        Report {
+            verdict: self.machine.verdict(),
+            since: self.machine.since(),
+            last_probe: self.last_probe,
+            last_error: self.last_error.clone(),
+            pending: self.machine.pending(rules),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::CheckId;
+    use super::*;
+
+    fn key(address: &str, target: &str, fall: u32) -> ProbeKey {
+        let second = Duration::from_secs(1);
+        let rules =
+            Rules { interval: second, timeout: second, fast_interval: second, rise: 2, fall, jitter_percent: 0 };
+        ProbeKey { address: address.parse().unwrap(), check: CheckId::new(target.to_owned(), rules) }
+    }
+
+    fn refused() -> Result<(), Reason> {
+        Err(Reason::new("connection refused"))
+    }
+
+    #[test]
+    fn a_flip_says_from_what_to_what_and_why() {
+        let (table, now, key) = (Table::default(), Instant::now(), key("192.0.2.1", "tcp", 2));
+        table.follow(std::slice::from_ref(&key), now);
+        assert_eq!(table.verdict(&key), Verdict::Unknown);
+        let up = Flip { key: key.clone(), from: Verdict::Unknown, to: Verdict::Up, reason: None };
+        assert_eq!(table.observe(&key, Ok(()), now), Some(up));
+        assert_eq!(table.observe(&key, refused(), now), None);
+        assert!(table.flip_hangs(&key));
+        let reason = Some(Reason::new("connection refused"));
+        let down = Flip { key: key.clone(), from: Verdict::Up, to: Verdict::Down, reason };
+        assert_eq!(table.observe(&key, refused(), now), Some(down));
+        assert!(!table.flip_hangs(&key));
+        assert_eq!(table.verdict(&key), Verdict::Down);
+    }
+
+    #[test]
+    fn a_report_tells_when_and_why() {
+        let (table, start, key) = (Table::default(), Instant::now(), key("192.0.2.1", "tcp", 2));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(table.report(&key), None);
+        table.follow(std::slice::from_ref(&key), start);
+        table.observe(&key, Ok(()), at(1));
+        table.observe(&key, refused(), at(2));
+        table.observe(&key, Ok(()), at(3));
+        let report = table.report(&key).unwrap();
+        assert_eq!((report.verdict, report.since, report.last_probe), (Verdict::Up, at(1), Some(at(3))));
+        assert_eq!(report.last_error, Some((Reason::new("connection refused"), at(2))));
+        assert_eq!(report.pending, Some(Pending { verdict: Verdict::Down, results: 1, needed: 2 }));
+    }
+
+    #[test]
+    fn what_is_no_longer_followed_is_forgotten() {
+        let (table, now) = (Table::default(), Instant::now());
+        let (one, two) = (key("192.0.2.1", "tcp", 2), key("192.0.2.2", "tcp", 2));
+        table.follow(&[one.clone(), two.clone()], now);
+        table.observe(&one, refused(), now);
+        table.observe(&two, refused(), now);
+        table.follow(std::slice::from_ref(&two), now);
+        assert_eq!(table.observe(&one, refused(), now), None);
+        assert_eq!((table.report(&one), table.verdict(&two)), (None, Verdict::Down));
+        table.follow(&[one.clone(), two], now);
+        assert_eq!(table.verdict(&one), Verdict::Unknown);
+    }
+
+    #[test]
+    fn new_rules_keep_the_verdict_and_count_anew() {
+        let (table, now) = (Table::default(), Instant::now());
+        let (old, new, other) = (key("192.0.2.1", "tcp", 2), key("192.0.2.1", "tcp", 5), key("192.0.2.1", "http", 2));
+        table.follow(std::slice::from_ref(&old), now);
+        table.observe(&old, refused(), now);
+        table.observe(&old, Ok(()), now);
+        table.follow(&[new.clone(), other.clone()], now);
+        assert_eq!((table.verdict(&new), table.verdict(&other)), (Verdict::Down, Verdict::Unknown));
+        let report = table.report(&new).unwrap();
+        assert!(report.pending.is_none() && report.last_error.is_some());
+    }
+
+    #[test]
+    fn the_first_round_is_done_when_everything_has_a_verdict() {
+        let (table, now) = (Table::default(), Instant::now());
+        let keys = [key("192.0.2.1", "tcp", 2), key("192.0.2.2", "tcp", 2)];
+        assert!(table.first_round_done(&[]));
+        assert!(!table.first_round_done(&keys));
+        table.follow(&keys, now);
+        table.observe(&keys[0], Ok(()), now);
+        assert!(!table.first_round_done(&keys));
+        table.observe(&keys[1], refused(), now);
+        assert!(table.first_round_done(&keys));
+    }
+}
