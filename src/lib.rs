@@ -25,6 +25,7 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod net;
+pub mod pool;
 pub mod shutdown;
 pub mod wire;
 pub mod zone;

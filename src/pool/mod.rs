@@ -1,0 +1,25 @@
+//! Layer 1: pools. Which members of an owner name may be handed out, and in which hands.
+//!
+//! ```text
+//! A or AAAA RRset ─► Members ──select──► eligible ──spread──► Ring ──lay──► Rotation
+//!   health, drains ──┘  weights, tiers,    │        hands and    │  k records of wire
+//!                       panic, reasons     │        slots        │  a hand, ready to copy
+//!                                          └──── status          └──► deal(cursor)
+//! ```
+//!
+//! * Members are in address order, and one family at a time: A and AAAA are two pools that share a [`Policy`].
+//! * A hand holds min(k, eligible members) distinct addresses, whatever else is asked for. It never repeats one.
+//! * A member of weight 0 is in no hand, not even when all others are down.
+//! * Everything is pure: time, randomness and verdicts are arguments, and the same arguments make the same rotation.
+//!
+//! Not here: how verdicts come about (`health`, `probe`), and the name in front of the records (`answer`).
+
+mod draw;
+mod members;
+mod policy;
+mod ring;
+mod rotation;
+
+pub use members::{Eligible, Member, Selection, Standing, select};
+pub use policy::{Empty, PerFamily, Policy, Spread};
+pub use rotation::{Hand, Rotation};

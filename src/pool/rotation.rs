@@ -1,0 +1,322 @@
+//! The ring of hands as wire: what the server copies into its replies.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::ring::{Ring, number};
+use super::{Eligible, Policy, Spread, draw};
+use crate::wire::{Class, Type};
+
+/// The hands of one family of a pool, laid out as records that are ready to be copied.
+///
+/// ```text
+/// slots   [ 4 | 0 | 12 | 5 | … ]            where a hand starts, in records; one lap gives every member its exact share
+///           │   └────────────┐
+///           └────────────┐   │
+/// records [ a b c a b | b d e b d | … ]     a hand is written twice in a row, so that it can start at any member
+/// ```
+///
+/// A record is `C0 0C | type | class IN | TTL | length | address`: 16 octets for A, 28 for AAAA.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Everyone who is dealt, in address order.
+    members: Arc<[Eligible]>,
+    records: Vec<u8>,
+    /// Octets of a record.
+    stride: usize,
+    /// Records that each different hand occupies.
+    reach: usize,
+    /// Records of a hand as it is dealt.
+    count: u16,
+    slots: Arc<[u32]>,
+}
+
+/// The records of one answer, with C0 0C (the name at octet 12 of the message) as the owner of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hand<'a> {
+    /// `count` records of wire.
+    pub records: &'a [u8],
+    /// How many records there are.
+    pub count: u16,
+}
+
+impl Rotation {
+    /// Spreads the members of one family, which are in address order, as `policy` asks. The same `seed` gives the same
+    /// rotation.
+    pub fn build(eligible: &[Eligible], policy: &Policy, seed: u64) -> Self {
+        debug_assert!(eligible.is_sorted_by(|one, next| one.address < next.address));
+        let ring = spread(eligible, policy, &mut SmallRng::seed_from_u64(seed));
+        Self::lay(eligible, &ring)
+    }
+
+    /// The hand for a cursor: cursors that follow one another walk the ring.
+    pub fn deal(&self, cursor: u32) -> Hand<'_> {
+        let laps = number(self.slots.len());
+        let Some(slot) = cursor.checked_rem(laps) else { return Hand { records: &[], count: 0 } };
+        let start = self.slots[slot as usize] as usize * self.stride;
+        Hand { records: &self.records[start..start + usize::from(self.count) * self.stride], count: self.count }
+    }
+
+    /// The cursor that belongs to a client network, by the hash of its prefix.
+    pub fn slot_of(&self, network_hash: u64) -> u32 {
+        let scaled = (u128::from(network_hash) * self.slots.len() as u128) >> 64;
+        u32::try_from(scaled).expect("less than the number of slots")
+    }
+
+    /// How many hands are in the ring.
+    #[expect(clippy::len_without_is_empty, reason = "`is_empty` would be of the members, not of the ring")]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Everyone who is dealt, in address order.
+    pub fn members(&self) -> &[Eligible] {
+        &self.members
+    }
+
+    /// Octets that the rotation holds in memory.
+    pub fn bytes(&self) -> usize {
+        self.records.len() + size_of_val(&*self.slots) + size_of_val(&*self.members)
+    }
+
+    /// Every hand of one lap, in the order of dealing.
+    pub fn lap(&self) -> impl Iterator<Item = Hand<'_>> {
+        (0..number(self.slots.len())).map(|cursor| self.deal(cursor))
+    }
+
+    /// The same ring without one member, for the moments until a new one is built: its seats go to others at random, and
+    /// hands grow shorter only when there is nobody left who could take them.
+    #[must_use]
+    pub fn without(&self, address: IpAddr) -> Self {
+        let Ok(gone) = self.members.binary_search_by_key(&address, |member| member.address) else {
+            return self.clone();
+        };
+        let mut left = self.members.to_vec();
+        left.remove(gone);
+        let mut rotation = self.clone();
+        rotation.count = count_of(usize::from(self.count).min(left.len()));
+        rotation.members = left.into();
+        let mut rng = SmallRng::seed_from_u64(u64::from(number(gone)));
+        for hand in rotation.records.chunks_exact_mut(self.reach * self.stride) {
+            let mut seats: Vec<IpAddr> = self.addresses(hand).collect();
+            if let Some(seat) = seats.iter().position(|member| *member == address) {
+                seats.remove(seat);
+                refill(&mut seats, usize::from(rotation.count), &rotation.members, &mut rng);
+                write_round(hand, &seats, &rotation.members);
+            }
+        }
+        rotation
+    }
+
+    /// The addresses of a hand.
+    pub fn addresses<'a>(&self, records: &'a [u8]) -> impl Iterator<Item = IpAddr> + use<'a> {
+        let dealt = usize::from(self.count) * self.stride;
+        records[..dealt].chunks_exact(self.stride.max(1)).map(address_of)
+    }
+
+    fn lay(eligible: &[Eligible], ring: &Ring) -> Self {
+        let reach = (2 * ring.size()).saturating_sub(1);
+        let stride = eligible.first().map_or(0, |member| record(member.address, 0).len());
+        let mut records = vec![0; ring.len() * reach * stride];
+        for (hand, room) in ring.hands().zip(records.chunks_exact_mut((reach * stride).max(1))) {
+            let seats: Vec<IpAddr> = hand.iter().map(|member| eligible[*member as usize].address).collect();
+            write_round(room, &seats, eligible);
+        }
+        let slots = ring.slots.iter().map(|slot| slot.hand * number(reach) + slot.turn).collect();
+        Self { members: eligible.into(), records, stride, reach, count: count_of(ring.size()), slots }
+    }
+}
+
+fn spread(eligible: &[Eligible], policy: &Policy, rng: &mut SmallRng) -> Ring {
+    let Some(first) = eligible.first() else { return Ring::new(0) };
+    let k = usize::from(policy.k.of(first.address)).max(1);
+    if k >= eligible.len() || policy.spread == Spread::All {
+        return draw::all(eligible.len().min(usize::from(u16::MAX)));
+    }
+    let weights: Vec<f64> = eligible.iter().map(|member| member.weight).collect();
+    draw::random(&weights, k, rng)
+}
+
+/// Adds members to a hand until it has `count`; there are as many.
+fn refill(seats: &mut Vec<IpAddr>, count: usize, members: &[Eligible], rng: &mut SmallRng) {
+    while seats.len() < count {
+        let member = members[rng.random_range(0..members.len())].address;
+        if !seats.contains(&member) {
+            let at = seats.partition_point(|seat| *seat < member);
+            seats.insert(at, member);
+        }
+    }
+}
+
+/// Fills `room` with the records of `seats`, round and round. A hand is as fresh as its least lasting member: all its
+/// records carry the least TTL (RFC 2181 section 5.2 has them equal).
+fn write_round(room: &mut [u8], seats: &[IpAddr], members: &[Eligible]) {
+    let ttl_of = |address: &IpAddr| {
+        let at = members.binary_search_by_key(address, |member| member.address).expect("a seat is a member's");
+        members[at].ttl
+    };
+    let Some(ttl) = seats.iter().map(ttl_of).min() else { return };
+    let round: Vec<u8> = seats.iter().flat_map(|address| record(*address, ttl)).collect();
+    for part in room.chunks_mut(round.len()) {
+        part.copy_from_slice(&round[..part.len()]);
+    }
+}
+
+/// One record whose owner is the question's name (RFC 1035 section 4.1.4: a pointer to octet 12).
+fn record(address: IpAddr, ttl: u32) -> Vec<u8> {
+    let (rtype, octets) = match address {
+        IpAddr::V4(v4) => (Type::A, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (Type::AAAA, v6.octets().to_vec()),
+    };
+    let length = u16::try_from(octets.len()).expect("4 or 16 octets");
+    let mut record = vec![0xC0, 0x0C];
+    record.extend(rtype.0.to_be_bytes());
+    record.extend(Class::IN.0.to_be_bytes());
+    record.extend(ttl.to_be_bytes());
+    record.extend(length.to_be_bytes());
+    record.extend(octets);
+    record
+}
+
+fn address_of(record: &[u8]) -> IpAddr {
+    let octets = &record[HEAD..];
+    match <[u8; 4]>::try_from(octets) {
+        Ok(v4) => IpAddr::from(v4),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(octets).expect("an address of 4 or 16 octets")),
+    }
+}
+
+/// The count of a reply's section has 16 bits.
+fn count_of(members: usize) -> u16 {
+    u16::try_from(members).unwrap_or(u16::MAX)
+}
+
+/// Octets of a record in front of its address.
+const HEAD: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::PerFamily;
+
+    fn pool(n: u32, v6: bool) -> Vec<Eligible> {
+        let address = |index: u32| {
+            if v6 {
+                IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(index)).to_be_bytes())
+            } else {
+                IpAddr::from((0x0A00_0000 + index).to_be_bytes())
+            }
+        };
+        (0..n).map(|index| Eligible { address: address(index), weight: 1.0, ttl: 30 }).collect()
+    }
+
+    fn policy(k: u16, spread: Spread) -> Policy {
+        Policy { k: PerFamily::both(k), spread, ..Policy::default() }
+    }
+
+    /// The addresses of each hand of a lap; they are distinct and `count` many.
+    fn hands(rotation: &Rotation) -> Vec<Vec<IpAddr>> {
+        let read = |hand: Hand<'_>| {
+            let hand: Vec<IpAddr> = rotation.addresses(hand.records).collect();
+            assert_eq!(hand.iter().collect::<std::collections::BTreeSet<_>>().len(), hand.len(), "{hand:?}");
+            hand
+        };
+        rotation.lap().map(read).collect()
+    }
+
+    #[test]
+    fn a_record_is_wire() {
+        let mut members = pool(3, false);
+        members[1].ttl = 7;
+        let rotation = Rotation::build(&members, &policy(3, Spread::Random), 1);
+        let right = b"\xC0\x0C\0\x01\0\x01\0\0\0\x07\0\x04\x0A\0\0\x02";
+        let found = rotation.lap().find(|hand| hand.records.starts_with(right)).expect("each is first somewhere");
+        assert_eq!((found.count, found.records.len()), (3, 48));
+        let rotation = Rotation::build(&pool(3, true), &policy(2, Spread::Random), 1);
+        let hand = rotation.deal(0);
+        assert_eq!((hand.count, hand.records.len()), (2, 56));
+        assert_eq!(hand.records[..12], *b"\xC0\x0C\0\x1C\0\x01\0\0\0\x1E\0\x10");
+    }
+
+    #[test]
+    fn the_least_ttl_of_a_hand_is_on_all_its_records() {
+        let mut members = pool(5, false);
+        members[2].ttl = 5;
+        let rotation = Rotation::build(&members, &policy(2, Spread::Random), 1);
+        for hand in rotation.lap() {
+            let holds = rotation.addresses(hand.records).any(|address| address == members[2].address);
+            let ttls: Vec<&[u8]> = hand.records.chunks_exact(16).map(|record| &record[6..10]).collect();
+            let right: &[u8] = if holds { &[0, 0, 0, 5] } else { &[0, 0, 0, 30] };
+            assert_eq!(ttls, [right, right]);
+        }
+    }
+
+    #[test]
+    fn hands_are_full_and_everyone_is_served() {
+        for spread in Spread::ALL {
+            for (n, k) in [(1, 1), (1, 2), (2, 1), (3, 2), (10, 3), (10, 9), (10, 10), (40, 2), (40, 50)] {
+                let members = pool(n, n % 2 == 0);
+                let rotation = Rotation::build(&members, &policy(k, spread), 7);
+                let hands = hands(&rotation);
+                let right = if spread == Spread::All { members.len() } else { members.len().min(k.into()) };
+                assert!(hands.iter().all(|hand| hand.len() == right), "{spread:?} {n} {k}");
+                assert!(members.iter().all(|one| hands.iter().flatten().any(|address| *address == one.address)));
+                assert!(
+                    members.iter().all(|one| hands.iter().any(|hand| hand[0] == one.address)),
+                    "{spread:?} {n} {k}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_members_there_is_an_empty_hand() {
+        let rotation = Rotation::build(&[], &Policy::default(), 1);
+        assert_eq!(rotation.deal(17), Hand { records: &[], count: 0 });
+        assert_eq!((rotation.len(), rotation.slot_of(u64::MAX)), (0, 0));
+    }
+
+    #[test]
+    fn a_member_that_leaves_is_in_no_hand_and_hands_stay_full() {
+        for spread in Spread::ALL {
+            for (n, k) in [(2, 1), (3, 2), (4, 4), (10, 3), (10, 9), (60, 2)] {
+                let members = pool(n, false);
+                let mut rotation = Rotation::build(&members, &policy(k, spread), 7);
+                for gone in 0..members.len() {
+                    rotation = rotation.without(members[gone].address);
+                    let left = &members[gone + 1..];
+                    let right = if spread == Spread::All { left.len() } else { left.len().min(k.into()) };
+                    for hand in hands(&rotation) {
+                        assert_eq!(hand.len(), right, "{spread:?} {n} {k}");
+                        assert!(hand.iter().all(|address| left.iter().any(|one| one.address == *address)));
+                    }
+                    assert_eq!(rotation.members(), left);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_that_leaves_changes_nothing() {
+        let rotation = Rotation::build(&pool(5, false), &policy(2, Spread::Random), 7);
+        assert_eq!(hands(&rotation.without(IpAddr::from([203, 0, 113, 1]))), hands(&rotation));
+    }
+
+    #[test]
+    fn the_same_seed_deals_the_same_hands() {
+        let members = pool(20, false);
+        let lap = |seed| hands(&Rotation::build(&members, &policy(3, Spread::Random), seed));
+        assert_eq!(lap(5), lap(5));
+        assert_ne!(lap(5), lap(6));
+    }
+
+    #[test]
+    fn networks_fall_on_all_slots() {
+        let rotation = Rotation::build(&pool(3, false), &policy(2, Spread::All), 7);
+        let slots: Vec<u32> = [0, u64::MAX / 2, u64::MAX].map(|hash| rotation.slot_of(hash)).into();
+        assert_eq!(slots, [0, 1, 2]);
+    }
+}
