@@ -19,6 +19,6 @@ mod response;
 pub use code::{Class, Opcode, Rcode, Type};
 pub use edns::{BadOption, Cookie, Edns, ExtendedError, ReplyEdns, Subnet};
 pub use lower::LowerName;
-pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef};
+pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef, read_escape};
 pub use query::{Extras, HEADER, Malformed, Query, Question, Unanswerable};
 pub use response::{Names, Sink};

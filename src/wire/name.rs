@@ -252,15 +252,27 @@ impl Name {
     /// # Errors
     /// When a label or the name is too long, a label is empty, or an escape is broken.
     pub fn from_text_in(text: &[u8], origin: NameRef<'_>) -> Result<Self, NameError> {
-        if text == b"." {
-            return Ok(Self::root());
-        }
         let mut octets = Vec::with_capacity(text.len() + 1 + origin.len());
+        Self::append_text_in(text, origin, &mut octets)?;
+        Ok(Self(Folded(octets.into())))
+    }
+
+    /// Does what [`Name::from_text_in`] does, but appends the wire form to `octets`: for those who read names by the
+    /// million. After an error `octets` holds a part of the name.
+    ///
+    /// # Errors
+    /// When a label or the name is too long, a label is empty, or an escape is broken.
+    pub fn append_text_in(text: &[u8], origin: NameRef<'_>, octets: &mut Vec<u8>) -> Result<(), NameError> {
+        let name_start = octets.len();
+        if text == b"." {
+            octets.push(0);
+            return Ok(());
+        }
         let mut rest = text;
         let absolute = loop {
             let start = octets.len();
             octets.push(0);
-            let ended_by_dot = read_label(&mut rest, &mut octets)?;
+            let ended_by_dot = read_label(&mut rest, octets)?;
             let length = octets.len() - start - 1;
             match length {
                 0 => return Err(NameError::EmptyLabel),
@@ -272,10 +284,10 @@ impl Name {
             }
         };
         octets.extend_from_slice(if absolute { &[0] } else { origin.as_bytes() });
-        if octets.len() > MAX_NAME {
+        if octets.len() - name_start > MAX_NAME {
             return Err(NameError::LongName);
         }
-        Ok(Self(Folded(octets.into())))
+        Ok(())
     }
 
     /// This name under `label`, one label further from the root.
@@ -347,18 +359,25 @@ impl Ord for Folded {
 
 /// Reads one label up to a dot or the end; says whether a dot ended it.
 fn read_label(rest: &mut &[u8], octets: &mut Vec<u8>) -> Result<bool, NameError> {
-    while let Some((&octet, tail)) = rest.split_first() {
-        *rest = tail;
-        match octet {
-            b'.' => return Ok(true),
-            b'\\' => octets.push(read_escape(rest)?),
-            _ => octets.push(octet),
+    loop {
+        let plain = rest.iter().position(|octet| matches!(octet, b'.' | b'\\')).unwrap_or(rest.len());
+        octets.extend_from_slice(&rest[..plain]);
+        let stop = rest.get(plain).copied();
+        *rest = rest.get(plain + 1..).unwrap_or_default();
+        match stop {
+            None => return Ok(false),
+            Some(b'\\') => octets.push(read_escape(rest)?),
+            Some(_) => return Ok(true),
         }
     }
-    Ok(false)
 }
 
-fn read_escape(rest: &mut &[u8]) -> Result<u8, NameError> {
+/// Reads what follows a backslash in master file text, three digits or one octet (RFC 1035 section 5.1), and takes it
+/// off the front of `rest`.
+///
+/// # Errors
+/// [`NameError::BadEscape`] when nothing follows, or digits that are not three or exceed 255.
+pub fn read_escape(rest: &mut &[u8]) -> Result<u8, NameError> {
     match **rest {
         [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
             *rest = &rest[3..];

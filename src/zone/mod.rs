@@ -7,10 +7,13 @@
 
 mod build;
 mod denial;
+pub mod rdata;
+pub mod record_types;
 mod records;
 mod rrset;
 mod serial;
 mod set;
+pub mod text;
 mod tree;
 
 pub use build::BuildError;
