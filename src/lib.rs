@@ -21,6 +21,7 @@
 //!
 //! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
 
+pub mod config;
 pub mod health;
 pub mod logging;
 pub mod metrics;

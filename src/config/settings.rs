@@ -1,0 +1,325 @@
+//! `kofn.toml`: the server itself. Every key has a default, so the file may be missing.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::reader::{Item, Section, keys};
+use super::secret::{self, CookieSecret, TsigKey};
+use super::value::{dns_address, duration, integer, list, path, text};
+use super::{read_file, read_table};
+use crate::wire::Name;
+
+/// The server's configuration, valid as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where DNS is answered, by UDP and TCP alike; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// The folder of the zone files and their policies.
+    pub zones: PathBuf,
+    /// The folder of what must survive a restart.
+    pub state: PathBuf,
+    /// UDP threads, at least 1.
+    pub workers: usize,
+    /// Where the page, the metrics and the API are read; `None` for nowhere.
+    pub admin: Option<SocketAddr>,
+    /// What one client or all may take.
+    pub limits: Limits,
+    /// What the server tells about itself.
+    pub identity: Identity,
+    /// The secret of DNS cookies; `None` when each start draws its own.
+    pub cookies: Option<CookieSecret>,
+    /// The TSIG keys by their name.
+    pub keys: BTreeMap<Name, TsigKey>,
+    /// What was found that is worth a word but stops nothing.
+    pub warnings: Vec<Fault>,
+}
+
+/// Bounds on what clients may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of the largest reply by UDP, 512 to 4096.
+    pub udp_payload: u16,
+    /// TCP connections open at once.
+    pub tcp_connections: usize,
+    /// TCP connections open at once from one IPv4 /24 or IPv6 /56.
+    pub tcp_per_prefix: usize,
+    /// A TCP connection without a query for this long is closed.
+    pub tcp_idle: Duration,
+    /// Probes under way at once.
+    pub probes: usize,
+}
+
+/// What the server tells about itself: nothing, unless configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The answer to `version.bind` and `version.server` in class CHAOS.
+    pub version: Option<String>,
+    /// The answer to `id.server` and `hostname.bind` in class CHAOS (RFC 4892).
+    pub id: Option<String>,
+    /// The name server identifier (RFC 5001).
+    pub nsid: Option<String>,
+}
+
+keys! {
+    SETTINGS "" with "admin" "limits" "identity" "cookies" "key" {
+        LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
+            "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
+        ZONES: PathBuf = "zones", path, "\"zones\"",
+            "The folder of the zone files and their policies, watched while the server runs.";
+        STATE: PathBuf = "state", path, "\"state\"",
+            "The folder of what must survive a restart, and of the control socket.";
+        WORKERS: usize = "workers", integer::<usize, 0, 1024>, "0",
+            "UDP threads on each address; 0 is one per core.";
+    }
+}
+
+keys! {
+    ADMIN "[admin]" {
+        ADMIN_LISTEN: Option<SocketAddr> = "listen", admin_address, "\"127.0.0.1:8053\"",
+            "Where the page, the metrics and the API are read, without a password: keep it on loopback.";
+    }
+}
+
+keys! {
+    LIMITS "[limits]" {
+        UDP_PAYLOAD: u16 = "udp_payload", integer::<u16, 512, 4096>, "1232",
+            "Octets of the largest reply by UDP; what is larger is truncated, and the client asks again by TCP.";
+        TCP_CONNECTIONS: usize = "tcp_connections", integer::<usize, 1, 1_000_000>, "1000",
+            "TCP connections open at once.";
+        TCP_PER_PREFIX: usize = "tcp_per_prefix", integer::<usize, 1, 1_000_000>, "50",
+            "TCP connections open at once from one IPv4 /24 or IPv6 /56.";
+        TCP_IDLE: Duration = "tcp_idle", duration::<100, 3_600_000>, "\"10s\"",
+            "A TCP connection without a query for this long is closed.";
+        PROBES: usize = "probes", integer::<usize, 1, 100_000>, "500",
+            "Health probes under way at once; each holds one socket, and those that are due beyond it wait.";
+    }
+}
+
+keys! {
+    IDENTITY "[identity]" {
+        VERSION: String = "version", text::<255>, "",
+            "The answer to `version.bind` and `version.server` in class CHAOS. Without it they are refused.";
+        ID: String = "id", text::<255>, "",
+            "The answer to `id.server` and `hostname.bind` in class CHAOS. Without it they are refused.";
+        NSID: String = "nsid", text::<255>, "",
+            "The name server identifier (RFC 5001), sent to who asks for it. Without it none is sent.";
+    }
+}
+
+impl Default for Settings {
+    /// What an empty `kofn.toml` in the current folder means.
+    fn default() -> Self {
+        Self::parse("", Path::new("kofn.toml")).expect("every key has a default")
+    }
+}
+
+impl Settings {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// Every fault of the file, in its order; a file that cannot be read is one fault without a line.
+    pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
+        Self::parse(&read_file(path)?, path)
+    }
+
+    /// Reads the text of the file at `path`. Secrets that stand in files of their own are read too.
+    ///
+    /// # Errors
+    /// Every fault of the text, in its order.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Vec<Fault>> {
+        let (settings, warnings) = read_table(text, path, &SETTINGS, read)?;
+        Ok(Self { warnings, ..settings })
+    }
+}
+
+fn read(root: &Section<'_>) -> Settings {
+    let workers = match root.value(&WORKERS) {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let admin = root.table("admin", &ADMIN);
+    let keys = root.item("key").map(|item| secret::keys(&item)).unwrap_or_default();
+    Settings {
+        listen: root.value(&LISTEN),
+        zones: root.value(&ZONES),
+        state: root.value(&STATE),
+        workers,
+        admin: admin.value(&ADMIN_LISTEN),
+        limits: limits(&root.table("limits", &LIMITS)),
+        identity: identity(&root.table("identity", &IDENTITY)),
+        cookies: secret::cookies(&root.table("cookies", &secret::COOKIES)),
+        keys,
+        warnings: Vec::new(),
+    }
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    Limits {
+        udp_payload: section.value(&UDP_PAYLOAD),
+        tcp_connections: section.value(&TCP_CONNECTIONS),
+        tcp_per_prefix: section.value(&TCP_PER_PREFIX),
+        tcp_idle: section.value(&TCP_IDLE),
+        probes: section.value(&PROBES),
+    }
+}
+
+fn identity(section: &Section<'_>) -> Identity {
+    Identity { version: section.written(&VERSION), id: section.written(&ID), nsid: section.written(&NSID) }
+}
+
+fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+    let expected = "a list of at least one address, with or without a port, such as [\"192.0.2.1\", \"[::1]:5300\"]";
+    let addresses = list(item, expected, dns_address)?;
+    if addresses.is_empty() {
+        return item.wrong(expected);
+    }
+    // A free port is another one each time.
+    let twice =
+        addresses.iter().enumerate().find(|(at, address)| address.port() != 0 && addresses[..*at].contains(address));
+    match twice {
+        Some((_, address)) => item.wrong_as(format_args!("{address} stands here twice"), "each address once"),
+        None => Some(addresses),
+    }
+}
+
+fn admin_address(item: &Item<'_>) -> Option<Option<SocketAddr>> {
+    let address = match item.as_str() {
+        Some("off") => return Some(None),
+        text => text.and_then(|text| text.parse::<SocketAddr>().ok()),
+    };
+    let Some(address) = address else {
+        return item.wrong("an address with a port, such as \"127.0.0.1:8053\", or \"off\"");
+    };
+    if !address.ip().is_loopback() {
+        let right = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
+        item.warn(
+            format_args!("found {address}, where everyone who reaches it can read the state of the server"),
+            format_args!("an address of loopback, such as \"{right}\""),
+        );
+    }
+    Some(Some(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        Settings::parse(text, Path::new("kofn.toml")).expect_err("faults").iter().map(Fault::to_string).collect()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let settings = Settings::default();
+        assert_eq!(settings.listen, ["127.0.0.1:5300".parse().unwrap()]);
+        assert_eq!((settings.zones, settings.state), (PathBuf::from("zones"), PathBuf::from("state")));
+        assert_eq!(settings.admin, Some("127.0.0.1:8053".parse().unwrap()));
+        assert_eq!(settings.limits.udp_payload, 1232);
+        assert!(settings.workers >= 1);
+        assert_eq!(settings.identity, Identity::default());
+        assert!(settings.cookies.is_none() && settings.keys.is_empty() && settings.warnings.is_empty());
+    }
+
+    #[test]
+    fn paths_start_at_the_folder_of_the_file() {
+        let path = Path::new("/etc/kofn/kofn.toml");
+        let settings = Settings::parse("zones = \"z\"\nstate = \"/var/lib/kofn\"", path).unwrap();
+        assert_eq!(settings.zones, Path::new("/etc/kofn/z"));
+        assert_eq!(settings.state, Path::new("/var/lib/kofn"));
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let text = r#"
+            listen = ["192.0.2.1", "[::1]:5300", "127.0.0.1:0", "127.0.0.1:0"]
+            workers = 3
+            [admin]
+            listen = "off"
+            [limits]
+            udp_payload = 1400
+            tcp_connections = 7
+            tcp_per_prefix = 2
+            tcp_idle = "2s500ms"
+            probes = 16
+            [identity]
+            version = "kofn"
+            id = "a"
+            nsid = "a.test"
+        "#;
+        let settings = Settings::parse(text, Path::new("kofn.toml")).unwrap();
+        let listen: Vec<_> = settings.listen.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(listen, ["192.0.2.1:53", "[::1]:5300", "127.0.0.1:0", "127.0.0.1:0"]);
+        assert_eq!((settings.workers, settings.admin), (3, None));
+        let limits = Limits {
+            udp_payload: 1400,
+            tcp_connections: 7,
+            tcp_per_prefix: 2,
+            tcp_idle: Duration::from_millis(2500),
+            probes: 16,
+        };
+        assert_eq!(settings.limits, limits);
+        assert_eq!(settings.identity.nsid.as_deref(), Some("a.test"));
+        assert_eq!(settings.identity.id.as_deref(), Some("a"));
+        assert_eq!(settings.identity.version.as_deref(), Some("kofn"));
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let text = "listen = [\"localhost\", \"::1\", 5]\nwrokers = 2\nzones = \"\"\n[limits]\nudp_payload = 100\n\
+                    [admin]\nlisten = \"127.0.0.1\"\n[identity]\nnsid = \"\"\n";
+        assert_eq!(
+            faults(text),
+            [
+                "kofn.toml:1:11: listen[0]: found \"localhost\"; an address with or without a port, such as \
+                 \"192.0.2.1\" or \"[2001:db8::1]:53\"",
+                "kofn.toml:1:31: listen[2]: found 5; an address with or without a port, such as \"192.0.2.1\" or \
+                 \"[2001:db8::1]:53\"",
+                "kofn.toml:2:1: wrokers: unknown key `wrokers`; did you mean `workers`?",
+                "kofn.toml:3:9: zones: found \"\"; a path, relative to this file or absolute",
+                "kofn.toml:5:15: limits.udp_payload: found 100; a whole number from 512 to 4096",
+                "kofn.toml:7:10: admin.listen: found \"127.0.0.1\"; an address with a port, such as \
+                 \"127.0.0.1:8053\", or \"off\"",
+                "kofn.toml:9:8: identity.nsid: found \"\"; text of 1 to 255 octets",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_a_fault() {
+        assert_eq!(faults("limits = 3"), ["kofn.toml:1:10: limits: found 3; a table, [limits]"]);
+        assert_eq!(
+            faults("listen = []"),
+            ["kofn.toml:1:10: listen: found a list; a list of at least one address, with or without a port, such as \
+              [\"192.0.2.1\", \"[::1]:5300\"]"]
+        );
+        assert_eq!(
+            faults("listen = [\"::1\", \"[::1]:53\"]"),
+            ["kofn.toml:1:10: listen: [::1]:53 stands here twice; each address once"]
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_a_fault_with_its_place() {
+        let list = faults("workers = 1\nlisten = [\n");
+        assert!(list[0].starts_with("kofn.toml:"), "{list:?}");
+        assert!(list[0].contains("TOML"), "{list:?}");
+    }
+
+    #[test]
+    fn a_missing_file_is_a_fault_without_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = Settings::load(&folder.path().join("kofn.toml")).expect_err("no file");
+        assert_eq!((list.len(), list[0].line), (1, 0));
+    }
+
+    #[test]
+    fn an_admin_listener_off_loopback_is_a_warning() {
+        let settings = Settings::parse("[admin]\nlisten = \"0.0.0.0:8053\"", Path::new("kofn.toml")).unwrap();
+        assert_eq!(settings.warnings.len(), 1);
+        assert_eq!((settings.warnings[0].line, settings.warnings[0].column), (2, 10));
+    }
+}

@@ -1,0 +1,148 @@
+//! `[transfer]`: who may have the zone, who is told of changes, and where it comes from.
+
+use std::net::SocketAddr;
+
+use super::reader::{Item, Section, keys};
+use super::value::{dns_address, list, prefix};
+use crate::net::Prefix;
+use crate::wire::{Name, NameRef};
+
+/// Zone transfers in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Who may transfer the zone.
+    pub to: Vec<Grant>,
+    /// Who is told when the zone has changed (RFC 1996).
+    pub notify: Vec<Peer>,
+    /// The primaries. With any, the zone is a secondary.
+    pub from: Vec<Peer>,
+}
+
+/// A right to transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Whom it is given to.
+    pub net: Prefix,
+    /// The TSIG key that the request must be signed with.
+    pub key: Option<Name>,
+}
+
+/// Another nameserver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is asked.
+    pub address: SocketAddr,
+    /// The TSIG key that messages are signed with.
+    pub key: Option<Name>,
+}
+
+keys! {
+    TRANSFER "[transfer]" {
+        TO: Vec<Grant> = "to", grants, "[]",
+            "Who may transfer the zone.";
+        NOTIFY: Vec<Peer> = "notify", peers, "[]",
+            "Who is told when the zone has changed.";
+        FROM: Vec<Peer> = "from", peers, "[]",
+            "The primaries; with any, this server is a secondary of the zone.";
+    }
+}
+
+keys! {
+    GRANT "`to` of [transfer]" {
+        NET: Prefix = "net", prefix, "",
+            "Whom the right is given to. Always needed.";
+        GRANT_KEY: Name = "key", key_name, "",
+            "The TSIG key, `[key.NAME]` in kofn.toml, that the request must be signed with.";
+    }
+}
+
+keys! {
+    PEER "`notify` and `from` of [transfer]" {
+        ADDRESS: SocketAddr = "address", dns_address, "",
+            "The other server; without a port it means 53. Always needed.";
+        PEER_KEY: Name = "key", key_name, "",
+            "The TSIG key, `[key.NAME]` in kofn.toml, that messages are signed with.";
+    }
+}
+
+pub(super) fn read(section: &Section<'_>) -> Transfer {
+    const REASON: &str = "zones are not transferred yet";
+    section.warn_idle(&TO, REASON);
+    section.warn_idle(&NOTIFY, REASON);
+    section.warn_idle(&FROM, REASON);
+    Transfer { to: section.value(&TO), notify: section.value(&NOTIFY), from: section.value(&FROM) }
+}
+
+fn grants(item: &Item<'_>) -> Option<Vec<Grant>> {
+    list(item, "a list of prefixes, or of tables such as { net = \"203.0.113.0/24\", key = \"provider\" }", |item| {
+        let Some(section) = item.section(&GRANT) else {
+            return prefix(item).map(|net| Grant { net, key: None });
+        };
+        let (net, key) = (section.required(&NET), section.written(&GRANT_KEY));
+        net.map(|net| Grant { net, key })
+    })
+}
+
+fn peers(item: &Item<'_>) -> Option<Vec<Peer>> {
+    list(item, "a list of addresses, or of tables such as { address = \"203.0.113.5\", key = \"provider\" }", |item| {
+        let Some(section) = item.section(&PEER) else {
+            return dns_address(item).map(|address| Peer { address, key: None });
+        };
+        let (address, key) = (section.required(&ADDRESS), section.written(&PEER_KEY));
+        address.map(|address| Peer { address, key })
+    })
+}
+
+fn key_name(item: &Item<'_>) -> Option<Name> {
+    let Some(text) = item.as_str() else { return item.wrong("the name of a key") };
+    match Name::from_text_in(text.as_bytes(), NameRef::ROOT) {
+        Ok(name) => Some(name),
+        Err(error) => item.wrong_as(error, "the name of a key"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Fault, ZonePolicy};
+    use super::*;
+
+    fn parse(keys: &str) -> Result<Transfer, Vec<String>> {
+        let apex = Name::from_text(b"example.test").unwrap();
+        let policy = ZonePolicy::parse(&format!("[transfer]\n{keys}"), Path::new("z.toml"), apex.borrow());
+        policy.map(|policy| policy.transfer).map_err(|list| list.iter().map(Fault::to_string).collect())
+    }
+
+    #[test]
+    fn peers_are_written_short_or_with_their_key() {
+        let key = Name::from_text(b"provider").unwrap();
+        let transfer = parse(
+            "to = [\"192.0.2.1\", { net = \"203.0.113.0/24\", key = \"provider\" }]\n\
+             notify = [\"203.0.113.5\", { address = \"[::1]:5300\", key = \"provider.\" }]",
+        )
+        .unwrap();
+        assert_eq!(transfer.to[0], Grant { net: "192.0.2.1".parse().unwrap(), key: None });
+        assert_eq!(transfer.to[1], Grant { net: "203.0.113.0/24".parse().unwrap(), key: Some(key.clone()) });
+        assert_eq!(transfer.notify[0], Peer { address: "203.0.113.5:53".parse().unwrap(), key: None });
+        assert_eq!(transfer.notify[1], Peer { address: "[::1]:5300".parse().unwrap(), key: Some(key) });
+        assert_eq!(transfer.from, []);
+    }
+
+    #[test]
+    fn each_bad_peer_is_a_fault() {
+        let faults =
+            parse("from = [\"here\", { addres = \"::1\" }, { address = \"::1\", key = \"a..b\" }]").expect_err("bad");
+        assert_eq!(
+            faults[1..],
+            [
+                "z.toml:2:9: transfer.from[0]: found \"here\"; an address with or without a port, such as \
+                 \"192.0.2.1\" or \"[2001:db8::1]:53\"",
+                "z.toml:2:17: transfer.from[1]: `address` is missing; `address` takes an address with or without a \
+                 port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\"",
+                "z.toml:2:19: transfer.from[1].addres: unknown key `addres`; did you mean `address`?",
+                "z.toml:2:62: transfer.from[2].key: empty label; the name of a key",
+            ]
+        );
+    }
+}
