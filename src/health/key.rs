@@ -8,22 +8,25 @@ use super::Rules;
 
 /// What a check asks and by which rules, in a form that two equal checks share, wherever they are written.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CheckId(Arc<(String, Rules)>);
+pub struct CheckId {
+    target: Arc<str>,
+    rules: Rules,
+}
 
 impl CheckId {
     /// `target` says in full what is asked (kind, port, path …): equal text must mean equal probes.
-    pub fn new(target: String, rules: Rules) -> Self {
-        Self(Arc::new((target, rules)))
+    pub fn new(target: impl Into<Arc<str>>, rules: Rules) -> Self {
+        Self { target: target.into(), rules }
     }
 
     /// What is asked.
-    pub fn target(&self) -> &str {
-        &self.0.0
+    pub fn target(&self) -> &Arc<str> {
+        &self.target
     }
 
     /// How often, and how many results decide.
     pub fn rules(&self) -> &Rules {
-        &self.0.1
+        &self.rules
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is known of every probe, shared by the tasks that probe, build snapshots and report. No query comes here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
+use std::mem;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -56,10 +58,14 @@ pub struct Report {
 /// The records of all probes.
 #[derive(Debug, Default)]
 pub struct Table {
-    records: Mutex<HashMap<ProbeKey, Record>>,
+    records: Mutex<Records>,
 }
 
-#[derive(Debug)]
+/// By what is asked of whom; most subjects are asked by one set of rules.
+type Records = HashMap<Subject, Vec<(Rules, Record)>>;
+type Subject = (IpAddr, Arc<str>);
+
+#[derive(Clone, Debug)]
 struct Record {
     machine: Machine,
     last_probe: Option<Instant>,
@@ -67,12 +73,13 @@ struct Record {
 }
 
 impl Table {
-    /// Takes the result of one probe. What is not [followed](Self::follow) stays unknown: its probe ended too late.
+    /// Takes the result of one probe. A result for what is not [followed](Self::follow) has come too late, and is dropped.
     pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Flip> {
         let mut records = self.lock();
-        let record = records.get_mut(key)?;
+        let rules = key.check.rules();
+        let (_, record) = records.get_mut(&subject(key))?.iter_mut().find(|(own, _)| own == rules)?;
         let from = record.machine.verdict();
-        let flipped = record.machine.observe(result.is_ok(), key.check.rules(), now);
+        let flipped = record.machine.observe(result.is_ok(), rules, now);
         let reason = result.err();
         record.last_probe = Some(now);
         if let Some(reason) = &reason {
@@ -81,55 +88,64 @@ impl Table {
         flipped.then(|| Flip { key: key.clone(), from, to: record.machine.verdict(), reason })
     }
 
-    /// Makes `keys` the probes that are known; all others are forgotten. Whoever publishes snapshots calls this before it
-    /// reads the verdicts for a new one.
+    /// Makes `keys` the probes that are known; all others are forgotten.
     ///
     /// A new probe starts as unknown. If only the rules of a check were edited, its verdicts are kept: a member that is
     /// down must not come back for a moment because someone wrote another interval.
     pub fn follow(&self, keys: &[ProbeKey], now: Instant) {
         let mut records = self.lock();
-        let wanted: HashSet<&ProbeKey> = keys.iter().collect();
-        let mut dropped = HashMap::new();
-        records.retain(|key, record| {
-            let keep = wanted.contains(key);
-            if !keep {
-                dropped.insert((key.address, key.check.target().to_owned()), record.successor());
-            }
-            keep
-        });
+        let before = mem::take(&mut *records);
         for key in keys {
-            if !records.contains_key(key) {
-                let kept = dropped.remove(&(key.address, key.check.target().to_owned()));
-                records.insert(key.clone(), kept.unwrap_or_else(|| Record::new(now)));
+            let rules = *key.check.rules();
+            let (now_known, known) = (records.entry(subject(key)).or_default(), before.get(&subject(key)));
+            if now_known.iter().any(|(own, _)| *own == rules) {
+                continue;
             }
+            let record = known.and_then(|known| match known.iter().find(|(own, _)| *own == rules) {
+                Some((_, record)) => Some(record.clone()),
+                None => known.first().map(|(_, record)| record.successor()),
+            });
+            now_known.push((rules, record.unwrap_or_else(|| Record::new(now))));
         }
     }
 
     /// The verdict, [`Verdict::Unknown`] for what is not followed.
+    ///
+    /// Until a check with new rules is followed, what is known by its old ones stands in.
     pub fn verdict(&self, key: &ProbeKey) -> Verdict {
-        self.lock().get(key).map_or(Verdict::Unknown, |record| record.machine.verdict())
+        self.look(key, |record, _| record.machine.verdict()).unwrap_or_default()
     }
 
     /// All that is known; `None` for what is not followed.
     pub fn report(&self, key: &ProbeKey) -> Option<Report> {
-        self.lock().get(key).map(|record| record.report(key.check.rules()))
+        self.look(key, Record::report)
     }
 
     /// Whether a flip hangs, so that the next probe should come sooner.
     pub fn flip_hangs(&self, key: &ProbeKey) -> bool {
-        self.lock().get(key).is_some_and(|record| record.machine.pending(key.check.rules()).is_some())
+        self.look(key, |record, rules| record.machine.pending(rules).is_some()).unwrap_or_default()
     }
 
     /// Whether every one of `keys` has a verdict.
     pub fn first_round_done(&self, keys: &[ProbeKey]) -> bool {
-        let records = self.lock();
-        keys.iter().all(|key| records.get(key).is_some_and(|record| record.machine.verdict() != Verdict::Unknown))
+        keys.iter().all(|key| self.verdict(key) != Verdict::Unknown)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProbeKey, Record>> {
+    fn look<T>(&self, key: &ProbeKey, read: impl FnOnce(&Record, &Rules) -> T) -> Option<T> {
+        let records = self.lock();
+        let known = records.get(&subject(key))?;
+        let exact = known.iter().find(|(rules, _)| rules == key.check.rules());
+        exact.or_else(|| known.first()).map(|(rules, record)| read(record, rules))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
         // A record is whole after each statement that changes it, so a panic elsewhere spoils nothing.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn subject(key: &ProbeKey) -> Subject {
+    (key.address, Arc::clone(key.check.target()))
 }
 
 impl Record {
@@ -138,8 +154,8 @@ impl Record {
     }
 
     /// The same under other rules.
-    fn successor(&mut self) -> Self {
-        Self { machine: self.machine.settled(), last_probe: self.last_probe, last_error: self.last_error.take() }
+    fn successor(&self) -> Self {
+        Self { machine: self.machine.settled(), last_probe: self.last_probe, last_error: self.last_error.clone() }
     }
 
     fn report(&self, rules: &Rules) -> Report {
@@ -223,10 +239,26 @@ mod tests {
         table.follow(std::slice::from_ref(&old), now);
         table.observe(&old, refused(), now);
         table.observe(&old, Ok(()), now);
+        assert_eq!((table.verdict(&new), table.verdict(&other)), (Verdict::Down, Verdict::Unknown));
         table.follow(&[new.clone(), other.clone()], now);
         assert_eq!((table.verdict(&new), table.verdict(&other)), (Verdict::Down, Verdict::Unknown));
         let report = table.report(&new).unwrap();
         assert!(report.pending.is_none() && report.last_error.is_some());
+    }
+
+    #[test]
+    fn rules_that_differ_have_verdicts_of_their_own() {
+        let (table, now) = (Table::default(), Instant::now());
+        let (hasty, calm) = (key("192.0.2.1", "tcp", 1), key("192.0.2.1", "tcp", 2));
+        table.follow(&[hasty.clone(), calm.clone(), calm.clone()], now);
+        for key in [&hasty, &calm] {
+            table.observe(key, Ok(()), now);
+            table.observe(key, refused(), now);
+        }
+        assert_eq!((table.verdict(&hasty), table.verdict(&calm)), (Verdict::Down, Verdict::Up));
+        table.follow(&[calm.clone(), hasty.clone()], now);
+        assert_eq!((table.verdict(&hasty), table.verdict(&calm)), (Verdict::Down, Verdict::Up));
+        assert!(table.flip_hangs(&calm));
     }
 
     #[test]
