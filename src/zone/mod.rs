@@ -6,6 +6,7 @@
 //! ```
 
 mod build;
+mod check;
 mod denial;
 pub mod rdata;
 pub mod record_types;
@@ -17,6 +18,7 @@ pub mod text;
 mod tree;
 
 pub use build::BuildError;
+pub use check::{check, load};
 pub use denial::{Denial, Hash, Nsec3Chain, Nsec3Link, hash_label};
 pub use records::{Place, Record, Records};
 pub use rrset::{OWNER_IS_QNAME, RECORD_HEADER, Rrset, RrsetRecord};

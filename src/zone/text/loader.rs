@@ -181,7 +181,9 @@ impl<'l> Loader<'l> {
             self.take_apex(owner, head)?;
         }
         if !in_zone {
-            return self.refuse_stranger(file, owner, spot, head.rtype);
+            let found = format!("{owner} is not within the zone {}", self.first_origin());
+            self.warn(file, spot, found, "the record is left out");
+            return Ok(());
         }
         let place = Place { file, line: spot.line };
         self.records.push(Record { owner, rtype: head.rtype, class: Class::IN, ttl, rdata: &self.rdata, place });
@@ -198,15 +200,6 @@ impl<'l> Loader<'l> {
         self.apex = Some(Name::root());
         let found = format!("{} as the first record of a zone whose name is not given", head.rtype);
         Err(Blame::new(head.spot, found, "the SOA"))
-    }
-
-    fn refuse_stranger(&mut self, file: u16, owner: NameRef<'_>, spot: Spot, rtype: Type) -> Result<(), Blame> {
-        let apex = self.first_origin();
-        if rtype == Type::SOA {
-            return Err(Blame::new(spot, format!("SOA of {owner} in the zone {apex}"), "the SOA of the zone"));
-        }
-        self.warn(file, spot, format!("{owner} is not within the zone {apex}"), "the record is left out");
-        Ok(())
     }
 
     /// Which TTL a record has: its own, that of `$TTL`, the last one written (RFC 1035 section 5.1, RFC 2308 section 4).
@@ -413,8 +406,6 @@ mod tests {
     fn strangers_are_left_out_with_a_warning() {
         let loaded = load(format!("{HEAD}www.example.org. A 192.0.2.1\n A 192.0.2.2\n").as_bytes());
         assert_eq!((loaded.records.len(), loaded.faults.errors(), loaded.faults.warnings()), (1, 0, 2));
-        let loaded = load(b"example.org. 5 SOA a b 1 2 3 4 5\n");
-        assert_eq!(faults(&loaded), ["z:1:1: SOA of example.org. in the zone example.test.; the SOA of the zone"]);
     }
 
     #[test]
