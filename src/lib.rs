@@ -21,6 +21,7 @@
 //!
 //! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
 
+pub mod answer;
 pub mod config;
 pub mod health;
 pub mod logging;
@@ -28,5 +29,6 @@ pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod shutdown;
+pub mod snapshot;
 pub mod wire;
 pub mod zone;

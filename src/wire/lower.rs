@@ -13,6 +13,12 @@ pub struct LowerName {
     labels: u8,
 }
 
+impl std::fmt::Debug for LowerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.name(), f)
+    }
+}
+
 impl Default for LowerName {
     fn default() -> Self {
         Self { octets: [0; MAX_NAME], starts: [0; 128], len: 1, labels: 0 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! layers   the import table of docs/architecture.md, executed over src/
+//! scenarios   transcripts of what the engine answers
 //! ```
 
 mod layers;
+mod scenarios;

@@ -1,0 +1,272 @@
+//! The ladder of decisions for one question in one zone (RFC 1034 section 4.3.2, as 2181, 4592 and 6672 have it since).
+//!
+//! ```text
+//! name ──find──► hidden below a cut ─► referral          (DS at the cut itself is ours)
+//!                hidden below a DNAME ─► CNAME made of it ─┐
+//!                there: CNAME ────────────────────────────┤ again with the target, while it stays in the zone
+//!                there: the type ─► answer                │
+//!                there: another type ─► NODATA            │
+//!                not there: wildcard ─► as if there ◄─────┘
+//!                not there ─► NXDOMAIN
+//! ```
+
+use std::hash::{BuildHasher, Hasher};
+
+use super::Client;
+use super::additional;
+use super::dealer::Cursors;
+use super::denial;
+use super::reply::{Full, Owner, Reply, Section};
+use crate::metrics::Outcome;
+use crate::pool::Spread;
+use crate::snapshot::ServedZone;
+use crate::wire::{LowerName, MAX_NAME, NameRef, Rcode, Subnet, Type};
+use crate::zone::{NodeId, Rrset, Zone};
+
+/// Links of CNAME and DNAME that are followed: more than any sane zone has, few enough to bound the work of an insane one.
+const MOST_LINKS: usize = 16;
+
+/// One question on its way through one zone.
+pub(super) struct Lookup<'a> {
+    pub(super) served: &'a ServedZone,
+    pub(super) zone: &'a Zone,
+    pub(super) qtype: Type,
+    pub(super) dnssec: bool,
+    pub(super) client: &'a Client,
+    pub(super) subnet: Option<Subnet>,
+    pub(super) cursors: &'a mut Cursors,
+    /// Bits of the client subnet that the answer depends on.
+    pub(super) scope: u8,
+    /// Whether the name looked at is still that of the question.
+    asked: bool,
+}
+
+/// What one name led to.
+enum Step {
+    Done(Outcome),
+    /// The name is an alias; the target is the current name now.
+    Follow,
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(
+        (served, zone): (&'a ServedZone, &'a Zone),
+        qtype: Type,
+        dnssec: bool,
+        client: &'a Client,
+        cursors: &'a mut Cursors,
+    ) -> Self {
+        Self { served, zone, qtype, dnssec, client, subnet: None, cursors, scope: 0, asked: true }
+    }
+
+    /// Answers into `reply`. `current` is the name of the question, and scratch space afterwards.
+    pub(super) fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+        reply.authoritative = true;
+        let mut seen = [0u64; MOST_LINKS];
+        for link in 0..MOST_LINKS {
+            let key = loop_key(current);
+            if !current.name().is_within(self.zone.apex()) || seen[..link].contains(&key) {
+                break;
+            }
+            seen[link] = key;
+            match self.step(current, reply)? {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Follow => self.asked = false,
+            }
+        }
+        // The chain leaves the zone, goes round, or is too long: what was found is the answer, and the rest is the resolver's.
+        Ok(Outcome::Answer)
+    }
+
+    fn step(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Step, Full> {
+        let found = self.zone.find(current);
+        let exists = found.labels == current.labels();
+        if let Some(above) = self.zone.hidden_by(found.node) {
+            if self.zone.is_cut(above) {
+                return self.refer(above, reply).map(Step::Done);
+            }
+            return self.substitute(above, current, reply);
+        }
+        if self.zone.is_cut(found.node) && !(exists && self.qtype == Type::DS) {
+            return self.refer(found.node, reply).map(Step::Done);
+        }
+        if exists {
+            return self.at(found.node, None, current, reply);
+        }
+        if self.zone.has_dname(found.node) {
+            return self.substitute(found.node, current, reply);
+        }
+        let wildcard = self.zone.has_wildcard(found.node).then(|| current.wildcard_at(found.labels)).flatten();
+        match wildcard.and_then(|wildcard| self.zone.exact(wildcard.octets())) {
+            Some(source) => self.at(source, Some(found.labels), current, reply),
+            None => {
+                reply.rcode = Rcode::NXDOMAIN;
+                self.deny(reply, |lookup, reply| denial::no_such_name(lookup, current, found, reply))?;
+                Ok(Step::Done(Outcome::NxDomain))
+            }
+        }
+    }
+
+    /// The name is at `node`, or stands for it by a wildcard whose closest encloser has `wildcard` labels.
+    fn at(
+        &mut self,
+        node: NodeId,
+        wildcard: Option<usize>,
+        current: &mut LowerName,
+        reply: &mut Reply<'_, '_>,
+    ) -> Result<Step, Full> {
+        let sought = match self.qtype {
+            Type::ANY => self.zone.rrsets(node).find(|rrset| rrset.rtype != Type::RRSIG),
+            qtype => self.zone.rrset(node, qtype).filter(|_| qtype != Type::RRSIG),
+        };
+        let alias = if sought.is_none() { self.zone.rrset(node, Type::CNAME) } else { None };
+        let Some(rrset) = sought.or(alias) else {
+            if self.qtype == Type::RRSIG && self.put_all_signatures(node, current, reply)? {
+                return Ok(Step::Done(Outcome::Answer));
+            }
+            self.deny(reply, |lookup, reply| denial::no_such_type(lookup, current, node, wildcard, reply))?;
+            return Ok(Step::Done(Outcome::NoData));
+        };
+        if !self.put_hand(Section::Answer, node, &rrset, self.owner(current), reply)? {
+            reply.put_rrset(Section::Answer, self.owner(current), &rrset)?;
+            self.put_signatures(Section::Answer, node, self.owner(current), rrset.rtype, reply)?;
+        }
+        if let (Some(labels), true) = (wildcard, self.dnssec) {
+            denial::expanded_wildcard(self, current, labels, reply)?;
+        }
+        if alias.is_some() {
+            let target = rrset.iter().next().and_then(|record| NameRef::parse(record.rdata).ok());
+            current.set(target.unwrap_or(NameRef::ROOT));
+            return Ok(Step::Follow);
+        }
+        additional::for_answer(self, &rrset, reply);
+        Ok(Step::Done(Outcome::Answer))
+    }
+
+    /// Deals a hand where the RRset is a pool's; says whether it was one.
+    pub(super) fn put_hand(
+        &mut self,
+        section: Section,
+        node: NodeId,
+        rrset: &Rrset<'_>,
+        owner: Owner<'_>,
+        reply: &mut Reply<'_, '_>,
+    ) -> Result<bool, Full> {
+        let Some(pool) = self.served.pool_at(node) else { return Ok(false) };
+        let family = match rrset.rtype {
+            Type::A => &pool.a,
+            Type::AAAA => &pool.aaaa,
+            _ => return Ok(false),
+        };
+        let Some(family) = family else { return Ok(false) };
+        let cursor = match pool.policy.spread {
+            Spread::Affinity => {
+                let (network, scope) = self.client.network(self.subnet);
+                self.scope = scope;
+                family.rotation.slot_of(network)
+            }
+            _ => self.cursors.step(family.cursor),
+        };
+        let hand = family.rotation.deal(cursor);
+        if hand.count == 0 {
+            return Ok(false);
+        }
+        reply.put_records(section, owner, hand.count, hand.records)?;
+        Ok(true)
+    }
+
+    /// Follows the DNAME at `node` (RFC 6672 section 3.2).
+    fn substitute(&mut self, node: NodeId, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Step, Full> {
+        let dname = self.zone.rrset(node, Type::DNAME).expect("the node is flagged for its DNAME");
+        let record = dname.iter().next().expect("an RRset has a record");
+        let owner = self.zone.name(node);
+        reply.put_rrset(Section::Answer, Owner::Other(owner), &dname)?;
+        self.put_signatures(Section::Answer, node, Owner::Other(owner), Type::DNAME, reply)?;
+        let head = current.octets().len() - owner.len();
+        let mut target = [0; MAX_NAME];
+        let end = head + record.rdata.len();
+        let Some(target) = target.get_mut(..end) else {
+            reply.rcode = Rcode::YXDOMAIN;
+            return Ok(Step::Done(Outcome::YxDomain));
+        };
+        target[..head].copy_from_slice(&current.octets()[..head]);
+        target[head..].copy_from_slice(record.rdata);
+        let target = NameRef::from_valid(target);
+        reply.put_cname(self.owner(current), record.ttl, target)?;
+        current.set(target);
+        Ok(if matches!(self.qtype, Type::CNAME | Type::ANY) { Step::Done(Outcome::Answer) } else { Step::Follow })
+    }
+
+    /// Sends the client to the servers of the zone below `cut` (RFC 1034 section 4.2.1).
+    fn refer(&mut self, cut: NodeId, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+        reply.authoritative = reply.count(Section::Answer) > 0;
+        let owner = Owner::Other(self.zone.name(cut));
+        let servers = self.zone.rrset(cut, Type::NS).expect("a cut has NS");
+        reply.put_rrset(Section::Authority, owner, &servers)?;
+        if self.dnssec {
+            match self.zone.rrset(cut, Type::DS) {
+                Some(signers) => {
+                    reply.put_rrset(Section::Authority, owner, &signers)?;
+                    self.put_signatures(Section::Authority, cut, owner, Type::DS, reply)?;
+                }
+                None => denial::unsigned_cut(self, cut, reply)?,
+            }
+        }
+        additional::glue(self, cut, &servers, reply)?;
+        Ok(Outcome::Referral)
+    }
+
+    /// SOA in the authority section, and the proofs where they are wanted (RFC 2308 section 2).
+    fn deny<'b, 's>(
+        &mut self,
+        reply: &mut Reply<'b, 's>,
+        prove: impl FnOnce(&Self, &mut Reply<'b, 's>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let (soa, signatures) = self.zone.negative_soa();
+        let apex = Owner::Other(self.zone.apex());
+        reply.put_rrset(Section::Authority, apex, &soa)?;
+        if self.dnssec {
+            if let Some(signatures) = signatures {
+                reply.put_rrset(Section::Authority, apex, &signatures)?;
+            }
+            prove(self, reply)?;
+        }
+        Ok(())
+    }
+
+    /// QTYPE RRSIG: all signatures of the name, as there is no other way to ask for them.
+    fn put_all_signatures(&self, node: NodeId, current: &LowerName, reply: &mut Reply<'_, '_>) -> Result<bool, Full> {
+        let mut any = false;
+        for signatures in self.zone.rrsets(node).filter(|rrset| rrset.rtype == Type::RRSIG) {
+            reply.put_rrset(Section::Answer, self.owner(current), &signatures)?;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// The signatures of one RRset, where they are wanted and there are any.
+    pub(super) fn put_signatures(
+        &self,
+        section: Section,
+        node: NodeId,
+        owner: Owner<'_>,
+        covers: Type,
+        reply: &mut Reply<'_, '_>,
+    ) -> Result<(), Full> {
+        match self.zone.signatures(node, covers).filter(|_| self.dnssec) {
+            Some(signatures) => reply.put_rrset(section, owner, &signatures),
+            None => Ok(()),
+        }
+    }
+
+    fn owner<'n>(&self, current: &'n LowerName) -> Owner<'n> {
+        if self.asked { Owner::Question } else { Owner::Other(current.name()) }
+    }
+}
+
+/// Tells names of one chain apart. Two that collide end a chain early, once in 2^64.
+fn loop_key(name: &LowerName) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    hasher.write(name.octets());
+    hasher.finish()
+}

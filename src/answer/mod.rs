@@ -1,0 +1,203 @@
+//! Layer 2: the engine. One pure function from query octets to reply octets, behind every door.
+//!
+//! ```text
+//! octets ─► header ─► question ─► OPT ─► class, opcode ─► zone ─► lookup ─► sections ─► OPT ─► octets
+//!            │           │         │          │             │       │
+//!          silence    FORMERR   BADVERS   NOTIMP, CH      REFUSED   referral, CNAME, DNAME, wildcard,
+//!                               BADCOOKIE                 SERVFAIL  NODATA, NXDOMAIN, hand
+//! ```
+//!
+//! * No I/O, clock, lock or allocation: what the answer depends on is an argument, and scratch space is the [`Dealer`]'s.
+//! * A reply by UDP equals the reply by TCP but for size: what does not fit is not sent in part, TC says that there is more.
+//! * Every message has one [`Outcome`], and its label is what the caller counts.
+
+mod additional;
+mod chaos;
+mod client;
+mod cookie;
+mod dealer;
+mod denial;
+mod lookup;
+mod reply;
+
+pub use client::Client;
+pub use dealer::Dealer;
+
+use crate::config::Settings;
+use crate::metrics::{Outcome as Label, QueryType, Transport};
+use crate::snapshot::Snapshot;
+use crate::wire::{
+    Class, Edns, ExtendedError, Extras, LowerName, Malformed, Opcode, Query, Question, Rcode, ReplyEdns, Type,
+    Unanswerable,
+};
+use dealer::{Cursors, Scratch};
+use lookup::Lookup;
+use reply::{Full, Reply};
+
+/// What is to be done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The first `len` octets of the buffer go back.
+    Reply {
+        /// Octets.
+        len: usize,
+        /// What the answer is.
+        label: Label,
+        /// What was asked for.
+        qtype: QueryType,
+        /// TC is set.
+        truncated: bool,
+    },
+    /// Nothing goes back.
+    Drop(Label),
+}
+
+/// Octets of the largest UDP reply to a client without EDNS (RFC 1035 section 4.2.1).
+const PLAIN_UDP: usize = 512;
+
+/// Answers one message from `client` into `buffer`, which has at least 512 octets and at most the largest reply that the
+/// transport carries.
+pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut Dealer, buffer: &mut [u8]) -> Outcome {
+    let query = match Query::new(message) {
+        Ok(query) => query,
+        Err(Unanswerable::Short) => return Outcome::Drop(Label::DropShort),
+        Err(Unanswerable::Response) => return Outcome::Drop(Label::DropResponse),
+    };
+    let Dealer { cursors, scratch } = dealer;
+    cursors.seat(snapshot.rotations());
+    let Scratch { question: name, current, names } = scratch;
+    let question = query.question(name).ok();
+    let extras = question.as_ref().map(|question| query.extras(question));
+    let edns = extras.and_then(Result::ok).and_then(|extras| extras.edns);
+    let limit = limit(client.transport, edns.as_ref(), &snapshot.settings).min(buffer.len());
+    let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
+    let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
+    reply.reserve(reply_edns.as_ref().map_or(0, ReplyEdns::octets));
+    let label = match early(&query, extras, &mut reply) {
+        Some(label) => label,
+        None => {
+            let question = question.as_ref().expect("without a question the answer was FORMERR");
+            let mut ask = Ask { snapshot, question, name, edns: edns.as_ref(), client, cursors, scope: 0 };
+            let label = ask.run(current, &mut reply).unwrap_or_else(|Full| give_up(&mut reply));
+            if let Some((_, scope)) = reply_edns.as_mut().and_then(|edns| edns.subnet.as_mut()) {
+                *scope = ask.scope;
+            }
+            label
+        }
+    };
+    if let Some(edns) = &mut reply_edns {
+        edns.extended_error = reply.extended_error;
+    }
+    let truncated = reply.is_truncated();
+    let qtype = question.map_or(QueryType::None, |question| QueryType::of(question.qtype.0));
+    Outcome::Reply { len: reply.finish(reply_edns.as_ref()), label, qtype, truncated }
+}
+
+/// What can be said before any zone is looked at; `None` when the question is to be answered.
+fn early(query: &Query<'_>, extras: Option<Result<Extras<'_>, Malformed>>, reply: &mut Reply<'_, '_>) -> Option<Label> {
+    let (rcode, label) = match (query.opcode(), extras) {
+        (Opcode::NOTIFY, Some(Ok(_))) => (Rcode::NOTAUTH, Label::NotAuth),
+        (Opcode::UPDATE, Some(_)) => (Rcode::REFUSED, Label::Refused),
+        (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
+        (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
+            Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
+            _ if extras.tsig.is_some() => (Rcode::NOTAUTH, Label::NotAuth),
+            _ => return None,
+        },
+        _ => (Rcode::NOTIMP, Label::NotImp),
+    };
+    reply.rcode = rcode;
+    Some(label)
+}
+
+/// One question that is to be answered.
+struct Ask<'a, 'm> {
+    snapshot: &'a Snapshot,
+    question: &'a Question,
+    name: &'a LowerName,
+    edns: Option<&'a Edns<'m>>,
+    client: &'a Client,
+    cursors: &'a mut Cursors,
+    scope: u8,
+}
+
+impl Ask<'_, '_> {
+    fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Label, Full> {
+        let qtype = self.question.qtype;
+        match self.question.qclass {
+            Class::IN => {}
+            Class::CH => return chaos::answer(&self.snapshot.settings.identity, self.name, self.question, reply),
+            _ => return Ok(refuse(reply, ExtendedError::NOT_SUPPORTED)),
+        }
+        match qtype {
+            Type::AXFR | Type::IXFR => return Ok(refuse(reply, ExtendedError::PROHIBITED)),
+            // RFC 6895 section 3.1: meta types that are no question to a zone; ANY is one, and zone transfers are above.
+            Type(0) | Type::OPT | Type(128..=254) => {
+                reply.rcode = Rcode::NOTIMP;
+                return Ok(Label::NotImp);
+            }
+            _ => {}
+        }
+        let zones = self.snapshot.zones();
+        let mut served = zones.find(self.name);
+        if qtype == Type::DS && served.is_some_and(|served| served.apex_labels() == Some(self.name.labels())) {
+            // DS stands above the cut (RFC 4035 section 3.1.4.1); alone, the zone below says that it has none.
+            served = zones.find_above(self.name).or(served);
+        }
+        let Some(served) = served else { return Ok(refuse(reply, ExtendedError::NOT_AUTHORITATIVE)) };
+        let Some(zone) = &served.zone else {
+            reply.rcode = Rcode::SERVFAIL;
+            reply.extended_error = Some(ExtendedError::NOT_READY);
+            return Ok(Label::ServFail);
+        };
+        current.clone_from(self.name);
+        let dnssec = self.edns.is_some_and(|edns| edns.dnssec_ok);
+        let mut lookup = Lookup::new((served, zone), qtype, dnssec, self.client, self.cursors);
+        lookup.subnet = self.edns.and_then(|edns| edns.subnet);
+        let label = lookup.run(current, reply);
+        self.scope = lookup.scope;
+        label
+    }
+}
+
+fn refuse(reply: &mut Reply<'_, '_>, why: ExtendedError) -> Label {
+    reply.rcode = Rcode::REFUSED;
+    reply.extended_error = Some(why);
+    Label::Refused
+}
+
+/// The reply does not fit: TC, and what the header says of the rest.
+fn give_up(reply: &mut Reply<'_, '_>) -> Label {
+    reply.truncate();
+    match reply.rcode {
+        Rcode::NXDOMAIN => Label::NxDomain,
+        _ if !reply.authoritative => Label::Referral,
+        _ => Label::Answer,
+    }
+}
+
+fn limit(transport: Transport, edns: Option<&Edns<'_>>, settings: &Settings) -> usize {
+    match transport {
+        Transport::Udp => edns.map_or(PLAIN_UDP, |edns| usize::from(edns.payload.min(settings.limits.udp_payload))),
+        Transport::Tcp => usize::from(u16::MAX),
+    }
+}
+
+fn answer_edns<'s>(edns: &Edns<'_>, client: &Client, snapshot: &'s Snapshot) -> ReplyEdns<'s> {
+    let settings = &snapshot.settings;
+    if edns.version != 0 {
+        // RFC 6891 section 6.1.3: options of a version that we do not know were not read.
+        return ReplyEdns { payload: settings.limits.udp_payload, ..ReplyEdns::default() };
+    }
+    let secret = &snapshot.cookie_secret.0;
+    ReplyEdns {
+        payload: settings.limits.udp_payload,
+        dnssec_ok: edns.dnssec_ok,
+        nsid: settings.identity.nsid.as_deref().filter(|_| edns.nsid).map(str::as_bytes),
+        cookie: edns.cookie.map(|cookie| cookie::reply(cookie.client, client.address, client.now, secret)),
+        subnet: edns.subnet.map(|subnet| (subnet, 0)),
+        keepalive: (edns.keepalive && client.transport == Transport::Tcp)
+            .then(|| u16::try_from(settings.limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX)),
+        extended_error: None,
+    }
+}

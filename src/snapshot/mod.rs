@@ -1,0 +1,20 @@
+//! Layer 2: everything a query needs, behind one pointer.
+//!
+//! ```text
+//! zones (reload, replicate) ──┐
+//! verdicts (probe) ───────────┼─► Publisher ──build──► Snapshot, numbered ──► one ArcSwap ──► workers
+//! settings ───────────────────┘   one writer           immutable                             one load a batch
+//! ```
+//!
+//! * A snapshot never changes. A change makes the next one, which shares all that stayed the same.
+//! * There is one writer: changes queue at its lock, queries never see it.
+//! * Generations count published snapshots. They only grow.
+
+mod build;
+mod fit;
+mod publish;
+mod served;
+
+pub use fit::misfits;
+pub use publish::{Publisher, Reader, ZoneSource};
+pub use served::{FamilyPool, Pool, ServedZone, Snapshot};

@@ -1,0 +1,135 @@
+//! What a snapshot holds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::{Check, CookieSecret, Settings, ZonePolicy};
+use crate::health::ProbeKey;
+use crate::pool::{Member, Policy, Rotation, Selection};
+use crate::wire::Name;
+use crate::zone::{NodeId, Zone, ZoneSet};
+
+/// All that answers are made of, at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts published snapshots, from 1.
+    pub generation: u64,
+    /// What the engine follows of kofn.toml.
+    pub settings: Arc<Settings>,
+    /// The secret of server cookies, drawn at start when none is configured.
+    pub cookie_secret: CookieSecret,
+    pub(super) zones: ZoneSet<Arc<ServedZone>>,
+    /// How many rotations there are in all zones: cursors are numbered below it.
+    pub(super) rotations: u32,
+}
+
+/// One zone with the pools that lie over it.
+#[derive(Debug)]
+pub struct ServedZone {
+    /// The zone; `None` when it is configured but has no data yet or any more, so that queries get SERVFAIL.
+    pub zone: Option<Arc<Zone>>,
+    /// Its policy.
+    pub policy: Arc<ZonePolicy>,
+    /// Pools by node, in the order of nodes.
+    pub(super) pools: Vec<Pool>,
+}
+
+/// An owner name whose A and AAAA RRsets are balanced.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// The owner name, in lower case.
+    pub owner: Name,
+    /// The owner's node.
+    pub node: NodeId,
+    /// What the operator decided.
+    pub policy: Arc<Policy>,
+    /// How members are checked; `None` when they are not.
+    pub check: Option<Arc<Check>>,
+    /// The A members, when the owner has any.
+    pub a: Option<FamilyPool>,
+    /// The AAAA members, when the owner has any.
+    pub aaaa: Option<FamilyPool>,
+}
+
+/// The members of one family of a pool, judged and spread.
+#[derive(Clone, Debug)]
+pub struct FamilyPool {
+    /// In address order.
+    pub members: Vec<Member>,
+    /// Who is handed out, and why.
+    pub selection: Selection,
+    /// The hands.
+    pub rotation: Arc<Rotation>,
+    /// Which cursor of a worker walks this rotation.
+    pub cursor: u32,
+    /// Whether the rotation is as the policy asks, or stands in until that is solved.
+    pub solved: bool,
+}
+
+impl Snapshot {
+    /// The zones, by longest apex.
+    pub fn zones(&self) -> &ZoneSet<Arc<ServedZone>> {
+        &self.zones
+    }
+
+    /// How many rotations there are; cursors are numbered below it.
+    pub fn rotations(&self) -> u32 {
+        self.rotations
+    }
+
+    /// All pools with the zone they lie over.
+    pub fn pools(&self) -> impl Iterator<Item = (&Name, &Pool)> {
+        self.zones.iter().flat_map(|(apex, zone)| zone.pools.iter().map(move |pool| (apex, pool)))
+    }
+
+    /// What is to be probed: each address and check once, whatever number of pools share it.
+    pub fn probes(&self) -> Vec<(ProbeKey, Arc<Check>)> {
+        let mut seen = std::collections::HashSet::new();
+        let mut probes = Vec::new();
+        for (_, pool) in self.pools() {
+            for (key, check) in pool.probes() {
+                if seen.insert(key.clone()) {
+                    probes.push((key, check));
+                }
+            }
+        }
+        probes
+    }
+}
+
+impl ServedZone {
+    /// How many labels the apex has.
+    pub fn apex_labels(&self) -> Option<usize> {
+        self.zone.as_ref().map(|zone| zone.apex_labels())
+    }
+
+    /// The pools, in canonical order of their owners.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// The pool at a node.
+    #[inline]
+    pub fn pool_at(&self, node: NodeId) -> Option<&Pool> {
+        let index = self.pools.binary_search_by_key(&node, |pool| pool.node).ok()?;
+        Some(&self.pools[index])
+    }
+}
+
+impl Pool {
+    /// Both families, A first.
+    pub fn families(&self) -> impl Iterator<Item = &FamilyPool> {
+        self.a.iter().chain(&self.aaaa)
+    }
+
+    /// The probe of one member.
+    pub fn probe_of(&self, address: IpAddr) -> Option<ProbeKey> {
+        let check = self.check.as_ref()?;
+        Some(ProbeKey { address, check: check.id.clone() })
+    }
+
+    fn probes(&self) -> impl Iterator<Item = (ProbeKey, Arc<Check>)> {
+        let members = self.families().flat_map(|family| &family.members);
+        members.filter_map(|member| Some((self.probe_of(member.address)?, self.check.clone()?)))
+    }
+}

@@ -1,0 +1,207 @@
+//! Transcripts of `tests/scenarios/`: zones, policies, queries, and the replies they must get.
+//!
+//! A line at the margin says what follows, indented lines are its text:
+//!
+//! ```text
+//! zone example.test.          a master file
+//! policy example.test.        its policy
+//! settings                    kofn.toml
+//! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX class=CH
+//!     NOERROR aa answer       rcode, flags that are set, and how the reply is counted
+//!     > www.example.test. …   answer, in any order; `authority:` and `additional:` begin the other sections
+//! ```
+//!
+//! Replies are decoded by hickory-proto, which shares no line with what wrote them.
+
+#![expect(clippy::unwrap_used, reason = "a transcript that cannot be read is a failed test")]
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{RData, Record};
+use kofn::answer::{Client, Dealer, Outcome, answer};
+use kofn::config::{Settings, ZonePolicy};
+use kofn::health::Table;
+use kofn::metrics::Transport;
+use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::wire::{Class, Name, Type};
+use kofn::zone::{Zone, text};
+
+#[test]
+fn every_transcript_is_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("the folder of transcripts").map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 2, "only {files:?}");
+    let mut differences = String::new();
+    for file in &files {
+        run(file, &mut differences);
+    }
+    assert!(differences.is_empty(), "\n{differences}");
+}
+
+fn run(file: &Path, differences: &mut String) {
+    let source = std::fs::read_to_string(file).unwrap();
+    let mut sources: Vec<ZoneSource> = Vec::new();
+    let mut settings = Settings::default();
+    let mut snapshot = None;
+    for block in blocks(&source) {
+        let mut words = block.head.split_whitespace();
+        match words.next().unwrap() {
+            "zone" => {
+                let apex = name(words.next().unwrap());
+                let loaded = text::read_bytes(block.text.as_bytes(), file, Some(&apex), &text::Limits::default());
+                assert_eq!(loaded.faults.errors(), 0, "{}: {:?}", file.display(), loaded.faults);
+                let zone = Zone::build(&apex, &loaded.records).unwrap();
+                sources.push(ZoneSource { apex, zone: Some(Arc::new(zone)), policy: Arc::default() });
+            }
+            "policy" => {
+                let source = sources.last_mut().expect("the zone stands before its policy");
+                let policy = ZonePolicy::parse(&block.text, file, source.apex.borrow());
+                source.policy = Arc::new(policy.unwrap_or_else(|faults| panic!("{faults:?}")));
+            }
+            "settings" => settings = Settings::parse(&block.text, file).unwrap(),
+            "ask" => {
+                let snapshot = snapshot.get_or_insert_with(|| publish(&sources, &settings));
+                let reply = ask(snapshot, words);
+                let expected = block.text.trim_end();
+                if reply != normal(expected) {
+                    let at = format!("{}:{}: {}", file.display(), block.line, block.head);
+                    writeln!(differences, "{at}\n--- written\n{expected}\n--- replied\n{reply}\n").unwrap();
+                }
+            }
+            other => panic!("{}:{}: {other}?", file.display(), block.line),
+        }
+    }
+}
+
+fn publish(sources: &[ZoneSource], settings: &Settings) -> Arc<Snapshot> {
+    let publisher = Publisher::new(Arc::new(settings.clone()), Arc::new(Table::default()));
+    publisher.replace_zones(sources.to_vec());
+    publisher.reader().load()
+}
+
+struct Block<'a> {
+    head: &'a str,
+    line: usize,
+    text: String,
+}
+
+fn blocks(source: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    for (line, text) in source.lines().enumerate().filter(|(_, text)| !text.starts_with('#')) {
+        if text.trim().is_empty() {
+            continue;
+        }
+        match (text.strip_prefix("    "), blocks.last_mut()) {
+            (Some(body), Some(block)) => block.text += &format!("{body}\n"),
+            _ => blocks.push(Block { head: text, line: line + 1, text: String::new() }),
+        }
+    }
+    blocks
+}
+
+fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>) -> String {
+    let (owner, rtype) = (name(words.next().unwrap()), Type::from_text(words.next().unwrap().as_bytes()).unwrap());
+    let mut client = Client { address: IpAddr::from([192, 0, 2, 1]), transport: Transport::Udp, now: 1_700_000_000 };
+    let (mut class, mut size, mut flags, mut options) = (Class::IN, None, 0u8, Vec::new());
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("do", _) => (flags, size) = (0x80, size.or(Some(1232))),
+            ("tcp", _) => client.transport = Transport::Tcp,
+            ("size", octets) => size = Some(octets.parse().unwrap()),
+            ("from", address) => client.address = address.parse().unwrap(),
+            ("class", text) => class = Class::from_text(text.as_bytes()).unwrap(),
+            ("nsid", _) => options.extend([0, 3, 0, 0]),
+            ("subnet", prefix) => options.extend(subnet(prefix)),
+            (other, _) => panic!("{other}?"),
+        }
+    }
+    if !options.is_empty() {
+        size = size.or(Some(1232));
+    }
+    let mut message = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(size.is_some())];
+    message.extend_from_slice(owner.borrow().as_bytes());
+    message.extend([rtype.0.to_be_bytes(), class.0.to_be_bytes()].concat());
+    if let Some(size) = size {
+        message.extend([0, 0, 41]);
+        message.extend(u16::to_be_bytes(size));
+        message.extend([0, 0, flags, 0]);
+        message.extend(u16::try_from(options.len()).unwrap().to_be_bytes());
+        message.extend(options);
+    }
+    let mut buffer = vec![0; 65535];
+    match answer(snapshot, &message, &client, &mut Dealer::new(1), &mut buffer) {
+        Outcome::Reply { len, label, .. } => {
+            let reply = Message::from_vec(&buffer[..len]).unwrap_or_else(|error| panic!("{owner} {rtype}: {error}"));
+            show(&reply, label.label())
+        }
+        Outcome::Drop(label) => label.label().to_owned(),
+    }
+}
+
+fn subnet(prefix: &str) -> Vec<u8> {
+    let (address, len) = prefix.split_once('/').unwrap();
+    let (address, len): (std::net::Ipv4Addr, u8) = (address.parse().unwrap(), len.parse().unwrap());
+    let octets = &address.octets()[..usize::from(len.div_ceil(8))];
+    [&[0, 8, 0, 4 + octets.len() as u8, 0, 1, len, 0], octets].concat()
+}
+
+fn show(reply: &Message, label: &str) -> String {
+    let metadata = &reply.metadata;
+    let mut shown = format!("{:?}", metadata.response_code).to_uppercase();
+    for (set, flag) in
+        [(metadata.authoritative, "aa"), (metadata.truncation, "tc"), (metadata.recursion_available, "ra")]
+    {
+        if set {
+            write!(shown, " {flag}").unwrap();
+        }
+    }
+    writeln!(shown, " {label}").unwrap();
+    let sections = [("", &reply.answers), ("authority:", &reply.authorities), ("additional:", &reply.additionals)];
+    for (title, records) in sections {
+        if !title.is_empty() && !records.is_empty() {
+            writeln!(shown, "{title}").unwrap();
+        }
+        for line in lines(records) {
+            writeln!(shown, "{line}").unwrap();
+        }
+    }
+    normal(&shown)
+}
+
+fn lines(records: &[Record]) -> Vec<String> {
+    let line = |record: &Record| match &record.data {
+        // The types that hickory-proto does not know are shown by our own printer.
+        RData::Unknown { code, rdata } => {
+            let (owner, ttl, rtype) = (&record.name, record.ttl, Type(u16::from(*code)));
+            format!("> {owner} {ttl} {} {rtype} {}", record.dns_class, text::print_rdata(rtype, &rdata.anything))
+        }
+        _ => format!("> {record}"),
+    };
+    records.iter().map(line).collect()
+}
+
+/// The lines with one space between words, and the records of each section sorted.
+fn normal(text: &str) -> String {
+    let mut sections: Vec<Vec<String>> = vec![Vec::new()];
+    for line in text.lines() {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !line.starts_with('>') {
+            sections.push(vec![]);
+        }
+        sections.last_mut().unwrap().push(line);
+    }
+    for section in &mut sections {
+        section.sort_by_key(|line| (line.starts_with('>'), line.clone()));
+    }
+    sections.concat().join("\n")
+}
+
+fn name(text: &str) -> Name {
+    Name::from_text(text.as_bytes()).unwrap()
+}
