@@ -5,6 +5,15 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
+use crate::wire::Cookie;
+
+/// Octets of a server cookie: version, three reserved, timestamp, hash (RFC 9018 section 4.2).
+const SERVER_COOKIE: usize = 16;
+/// Seconds for which a server cookie is good (RFC 9018 section 4.3).
+const LIFETIME: u32 = 3600;
+/// Seconds that another server's clock may be ahead (RFC 9018 section 4.3).
+const AHEAD: u32 = 300;
+
 /// Client and server cookie for a reply to `client` at `now`, seconds since 1970.
 pub(super) fn reply(client_cookie: [u8; 8], client: IpAddr, now: u32, secret: &[u8; 16]) -> [u8; 24] {
     let mut cookie = [0; 24];
@@ -14,6 +23,22 @@ pub(super) fn reply(client_cookie: [u8; 8], client: IpAddr, now: u32, secret: &[
     let hash = hash(&cookie[..16], client, secret);
     cookie[16..].copy_from_slice(&hash);
     cookie
+}
+
+/// Whether the server cookie is one that this secret gave to this client of late.
+pub(super) fn is_valid(cookie: &Cookie<'_>, client: IpAddr, now: u32, secret: &[u8; 16]) -> bool {
+    let Ok(server) = <[u8; SERVER_COOKIE]>::try_from(cookie.server) else { return false };
+    let stamp = u32::from_be_bytes([server[4], server[5], server[6], server[7]]);
+    // Serial number arithmetic, as the 32-bit clock goes round in 2106.
+    let age = now.wrapping_sub(stamp);
+    if server[0] != 1 || (age > LIFETIME && age.wrapping_neg() > AHEAD) {
+        return false;
+    }
+    let mut signed = [0; 16];
+    signed[..8].copy_from_slice(&cookie.client);
+    signed[8..].copy_from_slice(&server[..8]);
+    // The hash is 64 bits and worth an hour at most: a comparison that leaks time leaks nothing of use before it is stale.
+    hash(&signed, client, secret) == server[8..]
 }
 
 fn hash(signed: &[u8], client: IpAddr, secret: &[u8; 16]) -> [u8; 8] {
@@ -44,5 +69,21 @@ mod tests {
         let secret = octets::<16>("445536bcd2513298075a5d379663c962");
         let made = reply(octets("22681ab97d52c298"), v6, 1_559_741_961, &secret);
         assert_eq!(made, octets("22681ab97d52c298010000005cf7c609a6bb79d16625507a"));
+    }
+
+    #[test]
+    fn a_cookie_is_good_for_its_client_and_its_hour() {
+        let (secret, client) = ([7; 16], IpAddr::from([192, 0, 2, 1]));
+        let made = reply([1; 8], client, 10_000, &secret);
+        let cookie = Cookie { client: [1; 8], server: &made[8..] };
+        assert!(is_valid(&cookie, client, 10_000, &secret));
+        assert!(is_valid(&cookie, client, 13_600, &secret));
+        assert!(is_valid(&cookie, client, 9_700, &secret));
+        assert!(!is_valid(&cookie, client, 13_601, &secret));
+        assert!(!is_valid(&cookie, client, 9_699, &secret));
+        assert!(!is_valid(&cookie, IpAddr::from([192, 0, 2, 2]), 10_000, &secret));
+        assert!(!is_valid(&cookie, client, 10_000, &[8; 16]));
+        assert!(!is_valid(&Cookie { client: [2; 8], ..cookie }, client, 10_000, &secret));
+        assert!(!is_valid(&Cookie { server: &made[8..20], ..cookie }, client, 10_000, &secret));
     }
 }

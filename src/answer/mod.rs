@@ -73,7 +73,7 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
     let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
     reply.reserve(reply_edns.as_ref().map_or(0, ReplyEdns::octets));
-    let label = match early(&query, extras, &mut reply) {
+    let label = match early(&query, extras, client, snapshot, &mut reply) {
         Some(label) => label,
         None => {
             let question = question.as_ref().expect("without a question the answer was FORMERR");
@@ -94,13 +94,20 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
 }
 
 /// What can be said before any zone is looked at; `None` when the question is to be answered.
-fn early(query: &Query<'_>, extras: Option<Result<Extras<'_>, Malformed>>, reply: &mut Reply<'_, '_>) -> Option<Label> {
+fn early(
+    query: &Query<'_>,
+    extras: Option<Result<Extras<'_>, Malformed>>,
+    client: &Client,
+    snapshot: &Snapshot,
+    reply: &mut Reply<'_, '_>,
+) -> Option<Label> {
     let (rcode, label) = match (query.opcode(), extras) {
         (Opcode::NOTIFY, Some(Ok(_))) => (Rcode::NOTAUTH, Label::NotAuth),
         (Opcode::UPDATE, Some(_)) => (Rcode::REFUSED, Label::Refused),
         (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
         (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
+            Some(edns) if lacks_required_cookie(&edns, client, snapshot) => (Rcode::BADCOOKIE, Label::BadCookie),
             _ if extras.tsig.is_some() => (Rcode::NOTAUTH, Label::NotAuth),
             _ => return None,
         },
@@ -108,6 +115,14 @@ fn early(query: &Query<'_>, extras: Option<Result<Extras<'_>, Malformed>>, reply
     };
     reply.rcode = rcode;
     Some(label)
+}
+
+/// Whether the client sends cookies, over a transport on which addresses can be forged, and not one of ours (RFC 7873 section 5.2.3).
+fn lacks_required_cookie(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -> bool {
+    let cookies = &snapshot.settings.cookies;
+    let (true, Transport::Udp, Some(cookie)) = (cookies.require, client.transport, edns.cookie) else { return false };
+    let mut secrets = [Some(snapshot.cookie_secret), cookies.previous].into_iter().flatten();
+    !secrets.any(|secret| cookie::is_valid(&cookie, client.address, client.now, &secret.0))
 }
 
 /// One question that is to be answered.
@@ -179,7 +194,7 @@ fn give_up(reply: &mut Reply<'_, '_>) -> Label {
 fn limit(transport: Transport, edns: Option<&Edns<'_>>, settings: &Settings) -> usize {
     match transport {
         Transport::Udp => edns.map_or(PLAIN_UDP, |edns| usize::from(edns.payload.min(settings.limits.udp_payload))),
-        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => usize::from(u16::MAX),
     }
 }
 
@@ -196,8 +211,10 @@ fn answer_edns<'s>(edns: &Edns<'_>, client: &Client, snapshot: &'s Snapshot) -> 
         nsid: settings.identity.nsid.as_deref().filter(|_| edns.nsid).map(str::as_bytes),
         cookie: edns.cookie.map(|cookie| cookie::reply(cookie.client, client.address, client.now, secret)),
         subnet: edns.subnet.map(|subnet| (subnet, 0)),
-        keepalive: (edns.keepalive && client.transport == Transport::Tcp)
+        // HTTP and QUIC have time-outs of their own (RFC 9250 section 5.5.2).
+        keepalive: (edns.keepalive && matches!(client.transport, Transport::Tcp | Transport::Tls))
             .then(|| u16::try_from(settings.limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX)),
         extended_error: None,
+        padding: edns.padding && client.transport.is_encrypted(),
     }
 }

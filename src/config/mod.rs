@@ -28,7 +28,7 @@ pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;
 pub use reference::{KeyReference, TableReference, reference};
-pub use secret::{CookieSecret, TsigAlgorithm, TsigKey};
+pub use secret::{CookieSecret, Cookies, TsigAlgorithm, TsigKey};
 pub use settings::{Identity, Limits, Settings};
 pub use transfer::{Grant, Peer, Transfer};
 

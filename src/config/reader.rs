@@ -144,6 +144,10 @@ impl<'a> Item<'a> {
         self.value.as_str()
     }
 
+    pub(super) fn as_bool(&self) -> Option<bool> {
+        self.value.as_bool()
+    }
+
     pub(super) fn as_integer(&self) -> Option<i64> {
         let written = self.value.as_integer()?;
         i64::from_str_radix(written.as_str(), written.radix()).ok()

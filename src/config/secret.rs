@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
 use super::reader::{Item, Key, Section, keys};
-use super::value::{path, text, word};
+use super::value::{boolean, path, text, word};
 use crate::wire::{Name, NameRef};
 
 /// The HMAC of a TSIG key (RFC 8945 section 6).
@@ -35,6 +35,17 @@ impl fmt::Debug for TsigKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TsigKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
+}
+
+/// How DNS cookies are given and taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookies {
+    /// Makes the cookies; `None` when each start draws its own.
+    pub secret: Option<CookieSecret>,
+    /// Made the cookies until of late: they are still taken.
+    pub previous: Option<CookieSecret>,
+    /// Who sends a cookie by UDP without a good server part gets BADCOOKIE instead of an answer (RFC 7873 section 5.2.3).
+    pub require: bool,
 }
 
 /// The SipHash key of server cookies (RFC 9018 section 4), the same on all servers behind one address.
@@ -65,6 +76,15 @@ keys! {
              it each start draws its own.";
         COOKIE_SECRET_FILE: PathBuf = "secret_file", path, "",
             "A file that holds the secret in hexadecimal and nothing else.";
+        PREVIOUS: String = "previous", text::<1024>, "",
+            "The secret before this one, whose cookies are still taken. To change the secret on several servers, first \
+             set the new one here everywhere, then swap the two, and an hour later remove the old one (RFC 9018 \
+             section 5).";
+        PREVIOUS_FILE: PathBuf = "previous_file", path, "",
+            "A file that holds the previous secret in hexadecimal and nothing else.";
+        REQUIRE: bool = "require", boolean, "false",
+            "Whether a UDP query with a cookie that this server did not give gets BADCOOKIE and a good one instead of an \
+             answer. Queries without any cookie are answered all the same.";
     }
 }
 
@@ -104,11 +124,16 @@ pub(super) fn keys(item: &Item<'_>) -> BTreeMap<Name, TsigKey> {
     keys
 }
 
-/// The cookie secret, if one is written.
-pub(super) fn cookies(section: &Section<'_>) -> Option<CookieSecret> {
+/// The cookie secrets, as far as they are written, and the policy.
+pub(super) fn cookies(section: &Section<'_>) -> Cookies {
     let octets =
         |text: &str| HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|octets| octets.try_into().ok());
-    read_secret(section, &COOKIE_SECRET, &COOKIE_SECRET_FILE, octets, "32 hexadecimal digits").map(CookieSecret)
+    let read = |inline, file| read_secret(section, inline, file, octets, "32 hexadecimal digits").map(CookieSecret);
+    Cookies {
+        secret: read(&COOKIE_SECRET, &COOKIE_SECRET_FILE),
+        previous: read(&PREVIOUS, &PREVIOUS_FILE),
+        require: section.value(&REQUIRE),
+    }
 }
 
 /// Takes the secret from the key or from the file that the other key names. No fault repeats it.
@@ -175,7 +200,7 @@ mod tests {
         let key = &settings.keys[&Name::from_text(b"provider").unwrap()];
         let octets: Vec<u8> = (0..16).collect();
         assert_eq!((key.algorithm, &*key.secret), (TsigAlgorithm::HmacSha512, &octets[..]));
-        assert_eq!(settings.cookies.map(|secret| secret.0.to_vec()), Some(octets));
+        assert_eq!(settings.cookies.secret.map(|secret| secret.0.to_vec()), Some(octets));
         let shown = format!("{settings:?}");
         assert!(!shown.contains("AAEC") && !shown.contains("1, 2, 3"), "{shown}");
     }
@@ -185,7 +210,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("cookie"), "000102030405060708090a0b0c0d0e0f\n").unwrap();
         let read = |text| Settings::parse(text, &folder.path().join("kofn.toml"));
-        assert!(read("[cookies]\nsecret_file = \"cookie\"").unwrap().cookies.is_some());
+        assert!(read("[cookies]\nsecret_file = \"cookie\"").unwrap().cookies.secret.is_some());
         let faults = read("[cookies]\nsecret_file = \"cake\"").expect_err("no such file");
         assert_eq!((faults.len(), faults[0].line, faults[0].key.as_str()), (1, 2, "cookies.secret_file"));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
-use super::secret::{self, CookieSecret, TsigKey};
+use super::secret::{self, Cookies, TsigKey};
 use super::value::{dns_address, duration, integer, list, path, text};
 use super::{read_file, read_table};
 use crate::wire::Name;
@@ -30,8 +30,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What the server tells about itself.
     pub identity: Identity,
-    /// The secret of DNS cookies; `None` when each start draws its own.
-    pub cookies: Option<CookieSecret>,
+    /// How DNS cookies are given and taken.
+    pub cookies: Cookies,
     /// The TSIG keys by their name.
     pub keys: BTreeMap<Name, TsigKey>,
     /// What was found that is worth a word but stops nothing.
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(settings.limits.udp_payload, 1232);
         assert!(settings.workers >= 1);
         assert_eq!(settings.identity, Identity::default());
-        assert!(settings.cookies.is_none() && settings.keys.is_empty() && settings.warnings.is_empty());
+        assert!(settings.cookies == Cookies::default() && settings.keys.is_empty() && settings.warnings.is_empty());
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub(super) fn prefix(item: &Item<'_>) -> Option<Prefix> {
     }
 }
 
+/// True or false.
+pub(super) fn boolean(item: &Item<'_>) -> Option<bool> {
+    item.as_bool().or_else(|| item.wrong("true or false"))
+}
+
 /// One of a few words.
 pub(super) fn word<T: Copy>(item: &Item<'_>, words: &[(&str, T)]) -> Option<T> {
     let found = item.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));

@@ -67,6 +67,12 @@ labelled! {
         Udp = "udp",
         /// One length-prefixed message of a connection (RFC 1035 section 4.2.2).
         Tcp = "tcp",
+        /// One length-prefixed message of a TLS connection (RFC 7858).
+        Tls = "tls",
+        /// One HTTP exchange (RFC 8484).
+        Https = "https",
+        /// One QUIC stream (RFC 9250).
+        Quic = "quic",
     }
 }
 
@@ -105,6 +111,13 @@ labelled! {
         Other = "other",
         /// No question could be read.
         None = "none",
+    }
+}
+
+impl Transport {
+    /// Whether nobody on the way can read the message.
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
     }
 }
 

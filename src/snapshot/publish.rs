@@ -67,7 +67,7 @@ impl Reader {
 impl Publisher {
     /// Starts with no zones.
     pub fn new(settings: Arc<Settings>, table: Arc<Table>) -> Arc<Self> {
-        let cookie_secret = settings.cookies.unwrap_or_else(|| CookieSecret(rand::random()));
+        let cookie_secret = settings.cookies.secret.unwrap_or_else(|| CookieSecret(rand::random()));
         let zones = ZoneSet::new([]);
         let first = Snapshot { generation: 1, settings, cookie_secret, zones, rotations: 0 };
         Arc::new(Self {
@@ -106,7 +106,7 @@ impl Publisher {
     pub fn replace_settings(&self, settings: Arc<Settings>) {
         let _writer = self.lock();
         let current = self.current.load_full();
-        let cookie_secret = settings.cookies.unwrap_or(current.cookie_secret);
+        let cookie_secret = settings.cookies.secret.unwrap_or(current.cookie_secret);
         let zones = ZoneSet::new(current.zones.iter().map(|(apex, zone)| (apex.clone(), Arc::clone(zone))));
         let rotations = current.rotations;
         self.swap(Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, rotations });

@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub generation: u64,
     /// What the engine follows of kofn.toml.
     pub settings: Arc<Settings>,
-    /// The secret of server cookies, drawn at start when none is configured.
+    /// The secret that makes server cookies, drawn at start when none is configured.
     pub cookie_secret: CookieSecret,
     pub(super) zones: ZoneSet<Arc<ServedZone>>,
     /// How many rotations there are in all zones: cursors are numbered below it.

@@ -147,6 +147,8 @@ pub struct ReplyEdns<'r> {
     pub keepalive: Option<u16>,
     /// An extended error (RFC 8914).
     pub extended_error: Option<ExtendedError>,
+    /// Fill the message up, so that its length tells nothing of what is in it (RFC 7830); only where it is encrypted.
+    pub padding: bool,
 }
 
 /// Why an answer is what it is, for whoever debugs (RFC 8914 section 4).
@@ -170,7 +172,7 @@ impl ExtendedError {
 }
 
 impl ReplyEdns<'_> {
-    /// Octets that [`ReplyEdns::write`] will write.
+    /// Octets that [`ReplyEdns::write`] needs. Padding takes what is left.
     pub fn octets(&self) -> usize {
         let mut octets = 11;
         octets += self.nsid.map_or(0, |nsid| 4 + nsid.len());
@@ -186,7 +188,8 @@ impl ReplyEdns<'_> {
         sink.put_u16(Type::OPT.0);
         sink.put_u16(self.payload);
         sink.put(&[(rcode.0 >> 4) as u8, 0, if self.dnssec_ok { 0x80 } else { 0 }, 0]);
-        sink.put_u16((self.octets() - 11) as u16);
+        let start = sink.len() + 2;
+        sink.put_u16(0);
         if let Some(nsid) = self.nsid {
             put_option(sink, NSID, nsid);
         }
@@ -205,6 +208,10 @@ impl ReplyEdns<'_> {
             sink.put_u16(error.code);
             sink.put(error.text.as_bytes());
         }
+        if self.padding {
+            pad(sink);
+        }
+        sink.set_u16(start - 2, (sink.len() - start) as u16);
     }
 }
 
@@ -212,6 +219,17 @@ fn put_option(sink: &mut Sink<'_>, code: u16, value: &[u8]) {
     sink.put_u16(code);
     sink.put_u16(value.len() as u16);
     sink.put(value);
+}
+
+/// Fills the message up to a multiple of 468 octets (RFC 8467 section 4.1), or as far as there is room.
+fn pad(sink: &mut Sink<'_>) {
+    const BLOCK: usize = 468;
+    let bare = sink.len() + 4;
+    let Some(room) = sink.room().checked_sub(4) else { return };
+    let padding = (bare.next_multiple_of(BLOCK) - bare).min(room);
+    sink.put_u16(PADDING);
+    sink.put_u16(padding as u16);
+    sink.put(&[0; BLOCK][..padding]);
 }
 
 fn put_subnet(sink: &mut Sink<'_>, subnet: Subnet, scope: u8) {
@@ -269,11 +287,24 @@ mod tests {
             subnet: Some((Subnet { address: "2001:db8::".parse().unwrap(), prefix: 33 }, 0)),
             keepalive: Some(300),
             extended_error: Some(ExtendedError { code: 20, text: "why" }),
+            padding: false,
         };
         let mut buffer = [0; 256];
         let mut sink = Sink::new(&mut buffer);
         edns.write(Rcode::BADVERS, &mut sink);
         assert_eq!(sink.len(), edns.octets());
         assert_eq!(buffer[5], 1, "the upper bits of BADVERS");
+    }
+
+    #[test]
+    fn a_padded_message_is_a_whole_number_of_blocks() {
+        let edns = ReplyEdns { padding: true, ..ReplyEdns::default() };
+        for (before, after) in [(12, 468), (453, 468), (454, 936), (1000, 1404), (1490, 1500)] {
+            let mut buffer = [0; 1500];
+            let mut sink = Sink::new(&mut buffer);
+            sink.put(&vec![0; before - 11 * usize::from(before == 1490)]);
+            edns.write(Rcode::NOERROR, &mut sink);
+            assert_eq!(sink.len(), after, "{before}");
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! zone example.test.          a master file
 //! policy example.test.        its policy
 //! settings                    kofn.toml
-//! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX class=CH
+//! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX nsid
+//!                             cookie=HEX class=CH, and cookie=again for the one that the last reply gave
 //!     NOERROR aa answer       rcode, flags that are set, and how the reply is counted
 //!     > www.example.test. …   answer, in any order; `authority:` and `additional:` begin the other sections
 //! ```
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 use kofn::answer::{Client, Dealer, Outcome, answer};
@@ -48,7 +50,7 @@ fn run(file: &Path, differences: &mut String) {
     let source = std::fs::read_to_string(file).unwrap();
     let mut sources: Vec<ZoneSource> = Vec::new();
     let mut settings = Settings::default();
-    let mut snapshot = None;
+    let (mut snapshot, mut last_cookie) = (None, Vec::new());
     for block in blocks(&source) {
         let mut words = block.head.split_whitespace();
         match words.next().unwrap() {
@@ -67,7 +69,7 @@ fn run(file: &Path, differences: &mut String) {
             "settings" => settings = Settings::parse(&block.text, file).unwrap(),
             "ask" => {
                 let snapshot = snapshot.get_or_insert_with(|| publish(&sources, &settings));
-                let reply = ask(snapshot, words);
+                let reply = ask(snapshot, words, &mut last_cookie);
                 let expected = block.text.trim_end();
                 if reply != normal(expected) {
                     let at = format!("{}:{}: {}", file.display(), block.line, block.head);
@@ -105,7 +107,7 @@ fn blocks(source: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>) -> String {
+fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>, last_cookie: &mut Vec<u8>) -> String {
     let (owner, rtype) = (name(words.next().unwrap()), Type::from_text(words.next().unwrap().as_bytes()).unwrap());
     let mut client = Client { address: IpAddr::from([192, 0, 2, 1]), transport: Transport::Udp, now: 1_700_000_000 };
     let (mut class, mut size, mut flags, mut options) = (Class::IN, None, 0u8, Vec::new());
@@ -117,6 +119,8 @@ fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>) -> Str
             ("from", address) => client.address = address.parse().unwrap(),
             ("class", text) => class = Class::from_text(text.as_bytes()).unwrap(),
             ("nsid", _) => options.extend([0, 3, 0, 0]),
+            ("cookie", "again") => options.extend(option(10, last_cookie)),
+            ("cookie", hex) => options.extend(option(10, &HEXLOWER.decode(hex.as_bytes()).unwrap())),
             ("subnet", prefix) => options.extend(subnet(prefix)),
             (other, _) => panic!("{other}?"),
         }
@@ -138,17 +142,25 @@ fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>) -> Str
     match answer(snapshot, &message, &client, &mut Dealer::new(1), &mut buffer) {
         Outcome::Reply { len, label, .. } => {
             let reply = Message::from_vec(&buffer[..len]).unwrap_or_else(|error| panic!("{owner} {rtype}: {error}"));
+            let options = reply.edns.iter().flat_map(|edns| edns.options().as_ref());
+            for (_, option) in options.filter(|(code, _)| u16::from(*code) == 10) {
+                *last_cookie = Vec::try_from(option).unwrap();
+            }
             show(&reply, label.label())
         }
         Outcome::Drop(label) => label.label().to_owned(),
     }
 }
 
+fn option(code: u8, value: &[u8]) -> Vec<u8> {
+    [&[0, code, 0, value.len() as u8], value].concat()
+}
+
 fn subnet(prefix: &str) -> Vec<u8> {
     let (address, len) = prefix.split_once('/').unwrap();
     let (address, len): (std::net::Ipv4Addr, u8) = (address.parse().unwrap(), len.parse().unwrap());
     let octets = &address.octets()[..usize::from(len.div_ceil(8))];
-    [&[0, 8, 0, 4 + octets.len() as u8, 0, 1, len, 0], octets].concat()
+    option(8, &[&[0, 1, len, 0], octets].concat())
 }
 
 fn show(reply: &Message, label: &str) -> String {
