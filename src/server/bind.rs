@@ -1,0 +1,227 @@
+//! Taking the addresses, before anything runs: so that the program may give up its privileges in between, and so that an
+//! address in use is told before a zone is loaded.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::batch;
+use crate::config::{Limits, Settings};
+
+/// The sockets of every worker, bound and not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    addresses: Vec<SocketAddr>,
+    pub(super) workers: Vec<Sockets>,
+    pub(super) limits: Limits,
+}
+
+/// What one worker serves: a socket of each kind for each address.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub(super) udp: Vec<Socket>,
+    pub(super) tcp: Vec<TcpListener>,
+}
+
+impl Bound {
+    /// Where queries are taken, by UDP and TCP alike, in the order of the settings; port 0 has become the one that was given.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Not allowed.
+    #[error("cannot listen on {0}: not permitted; ports below 1024 take root or CAP_NET_BIND_SERVICE")]
+    Permission(SocketAddr),
+    /// Somebody else is there.
+    #[error("cannot listen on {address}: its {transport} port is in use; `ss -lnp 'sport = {port}'` shows by whom", port = address.port())]
+    InUse {
+        /// The address of the settings.
+        address: SocketAddr,
+        /// UDP or TCP.
+        transport: &'static str,
+    },
+    /// Not an address of this machine.
+    #[error("cannot listen on {0}: this machine has no such address; `ip address` shows those it has")]
+    NotLocal(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// The address of the settings.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Binds a UDP and a TCP socket for each worker to each address.
+///
+/// # Errors
+/// For the first address that cannot be had; what was bound before is released.
+pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
+    let mut workers: Vec<_> = (0..settings.workers.max(1)).map(|_| Sockets::default()).collect();
+    let mut addresses = Vec::with_capacity(settings.listen.len());
+    for address in &settings.listen {
+        let bound = free_for_both(*address)?;
+        for sockets in &mut workers {
+            sockets.udp.push(udp(bound).map_err(|source| BindError::new(*address, "UDP", source))?);
+            sockets.tcp.push(tcp(bound).map_err(|source| BindError::new(*address, "TCP", source))?);
+        }
+        addresses.push(bound);
+    }
+    Ok(Bound { addresses, workers, limits: settings.limits.clone() })
+}
+
+impl BindError {
+    fn new(address: SocketAddr, transport: &'static str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::Permission(address),
+            io::ErrorKind::AddrInUse => Self::InUse { address, transport },
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal(address),
+            _ => Self::Other { address, source },
+        }
+    }
+}
+
+/// Makes sure that nobody has the port, and chooses one that is free by UDP and by TCP if it is 0.
+///
+/// Sockets that share a port would be let in beside those of another kofn, and each would get half of the queries. So one
+/// socket that does not share is bound first.
+fn free_for_both(address: SocketAddr) -> Result<SocketAddr, BindError> {
+    let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        let bound = alone(address, Type::DGRAM, Protocol::UDP)
+            .and_then(|socket| Ok((socket.local_addr()?.as_socket().expect("an IP socket has an IP address"), socket)));
+        let (bound, _udp) = bound.map_err(|source| BindError::new(address, "UDP", source))?;
+        match alone(bound, Type::STREAM, Protocol::TCP).and_then(|socket| socket.listen(1)) {
+            Ok(()) => return Ok(bound),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(source) => return Err(BindError::new(address, "TCP", source)),
+        }
+    }
+}
+
+fn alone(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = unbound(address, kind, protocol)?;
+    // Without this, connections of an earlier run that wait out their time would count as a use of the port.
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn udp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = unbound(address, Type::DGRAM, Protocol::UDP)?;
+    socket.set_reuse_port(true)?;
+    batch::prepare(&socket, address)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_write_timeout(Some(SEND_PATIENCE))?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = unbound(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_port(true)?;
+    socket.set_reuse_address(true)?;
+    // Connections inherit this from their listener. A reply is one write: there is nothing to wait for and join to it.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    // `::` is not to take the queries of `0.0.0.0` under addresses like ::ffff:192.0.2.1, which no limit would recognise.
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// How often another free port is tried for when the one that UDP got is in use by TCP.
+const PORT_ATTEMPTS: u32 = 16;
+/// Octets of queries that wait in the kernel: as it counts them, some 5,000 queries, which a core answers in about 20 ms.
+/// More would be answered later than a resolver's patience is worth; the system's own limit may make it less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// Octets of replies that wait for the interface: several batches of the largest.
+const SEND_BUFFER: usize = 1 << 20;
+/// How long a worker waits for an interface that takes no more before it drops a reply.
+const SEND_PATIENCE: Duration = Duration::from_millis(20);
+/// Connections that wait to be accepted; the system's own limit (somaxconn) may make it less.
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    fn settings(listen: &str) -> Settings {
+        Settings { listen: vec![listen.parse().expect("an address")], workers: 3, ..Settings::default() }
+    }
+
+    #[test]
+    fn all_workers_share_the_port_that_was_given() {
+        let bound = bind(&settings("127.0.0.1:0")).expect("a free port");
+        let [address] = bound.addresses() else { panic!("one address") };
+        assert_ne!(address.port(), 0);
+        assert_eq!(bound.workers.len(), 3);
+        for sockets in &bound.workers {
+            assert_eq!(sockets.udp[0].local_addr().expect("bound").as_socket(), Some(*address));
+            assert_eq!(sockets.tcp[0].local_addr().expect("bound"), *address);
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_told_with_its_transport() {
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let address = udp.local_addr().expect("bound").to_string();
+        let error = bind(&settings(&address)).expect_err("in use").to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address}: its UDP port is in use")), "{error}");
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = tcp.local_addr().expect("bound").to_string();
+        let error = bind(&settings(&address)).expect_err("in use").to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address}: its TCP port is in use")), "{error}");
+    }
+
+    #[test]
+    fn two_servers_cannot_share_a_port_by_mistake() {
+        let first = bind(&settings("127.0.0.1:0")).expect("a free port");
+        let error = bind(&settings(&first.addresses()[0].to_string())).expect_err("in use");
+        assert!(matches!(error, BindError::InUse { transport: "UDP", .. }));
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_told() {
+        let error = bind(&settings("192.0.2.1:0")).expect_err("not ours");
+        assert!(matches!(error, BindError::NotLocal(_)), "{error}");
+    }
+
+    #[test]
+    fn both_families_of_wildcards_share_a_port() {
+        let first = bind(&settings("0.0.0.0:0")).expect("a free port");
+        let port = first.addresses()[0].port();
+        // Another program may have this port for IPv6; then there is nothing to see here.
+        if UdpSocket::bind(("::1", port)).is_ok() {
+            bind(&settings(&format!("[::]:{port}"))).expect("a port of its own family");
+        }
+    }
+
+    #[test]
+    fn connections_inherit_that_replies_go_at_once() {
+        let bound = bind(&settings("127.0.0.1:0")).expect("a free port");
+        let _client = std::net::TcpStream::connect(bound.addresses()[0]).expect("a connection");
+        let accepted = bound.workers.iter().find_map(|sockets| sockets.tcp[0].accept().ok());
+        assert!(accepted.expect("one of the workers has it").0.nodelay().expect("an option"));
+    }
+}

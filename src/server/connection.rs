@@ -1,0 +1,331 @@
+//! One TCP connection: frames of two length octets and a message (RFC 1035 section 4.2.2), many at once (RFC 7766
+//! section 6.2.1.1).
+//!
+//! ```text
+//! readable ─► read all that is there ─► answer every whole frame ─► one write ─► readable …
+//!                     └ half a frame is held ┘             └ what the client does not take is held, and nothing is read ┘
+//! ```
+//!
+//! A client that does not read is not read from: its queries wait in its own machine. So a connection never holds more than
+//! one [`Desk`]'s input and output.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::engine::{Engine, Moment};
+use crate::metrics::Event;
+use crate::wire::HEADER;
+
+/// The largest message, and its length before it.
+const FRAME: usize = 2 + 65_535;
+/// Octets read at once beside what is held: hundreds of queries.
+const READ: usize = 16 << 10;
+/// Replies are written when this many octets have come together; a burst of queries for large replies takes several writes.
+const WRITE: usize = 64 << 10;
+
+/// What the connections of one worker share: each has it for one turn, between two waits.
+pub(super) struct Desk {
+    engine: Engine,
+    input: Box<[u8]>,
+    output: Box<[u8]>,
+}
+
+impl Desk {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, input: vec![0; FRAME + READ].into(), output: vec![0; WRITE + FRAME].into() }
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.engine.event(event, 1);
+    }
+}
+
+/// One connection, served by one task.
+pub(super) struct Connection {
+    stream: Rc<TcpStream>,
+    peer: SocketAddr,
+    desk: Rc<RefCell<Desk>>,
+    idle: Duration,
+    /// Octets received and not yet answered: less than a frame, or more while the client does not read.
+    held: Vec<u8>,
+    /// Octets of replies that the client has not taken yet.
+    unsent: Vec<u8>,
+}
+
+/// What a turn came to.
+enum Turn {
+    /// There was nothing to read, or less than a query.
+    Nothing,
+    /// Queries were answered.
+    Answered,
+    /// The connection is at its end: the client will send no more, or sends no DNS, or has gone.
+    Ended,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Rc<TcpStream>, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
+        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new() }
+    }
+
+    /// Answers until the client closes its side, asks nothing for too long, does not read, or sends what is no DNS.
+    ///
+    /// Only whole queries keep a connection alive: an octet now and then does not.
+    pub(super) async fn serve(mut self) {
+        let mut last_query = Instant::now();
+        let alarm = sleep_until(last_query + self.idle);
+        tokio::pin!(alarm);
+        loop {
+            if !has_frame(&self.held) {
+                tokio::select! {
+                    biased;
+                    ready = self.stream.readable() => if ready.is_err() { return },
+                    () = &mut alarm => {
+                        // Moving the alarm here, and not at each query, makes a query free of it.
+                        if last_query.elapsed() >= self.idle {
+                            self.desk.borrow().event(Event::ConnectionIdle);
+                            return;
+                        }
+                        alarm.as_mut().reset(last_query + self.idle);
+                        continue;
+                    }
+                }
+            }
+            let turn = self.turn();
+            if !self.unsent.is_empty() && !self.deliver().await {
+                return;
+            }
+            match turn {
+                Turn::Nothing => {}
+                Turn::Answered => last_query = Instant::now(),
+                Turn::Ended => return,
+            }
+            // A client that always has more to ask must not keep the others waiting.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    /// Reads once, answers every whole frame, and writes the replies.
+    fn turn(&mut self) -> Turn {
+        let desk = Rc::clone(&self.desk);
+        let Desk { engine, input, output } = &mut *desk.borrow_mut();
+        let held = self.held.len();
+        input[..held].copy_from_slice(&self.held);
+        // Frames that waited for the client to read come before new ones.
+        let received = if has_frame(&self.held) { Ok(Some(0)) } else { self.read(&mut input[held..]) };
+        let received = match received {
+            Ok(Some(octets)) => octets,
+            Ok(None) => return Turn::Nothing,
+            Err(Ended) => return Turn::Ended,
+        };
+        let mut input = &input[..held + received];
+        let answered = self.answer(&mut input, output, &mut engine.moment());
+        self.held.clear();
+        self.held.extend_from_slice(input);
+        answered
+    }
+
+    /// Answers the frames at the start of `input`, which then starts behind them.
+    fn answer(&mut self, input: &mut &[u8], output: &mut [u8], moment: &mut Moment<'_>) -> Turn {
+        let (mut written, mut turn) = (0, Turn::Nothing);
+        while let Some((query, rest)) = split_frame(input) {
+            *input = rest;
+            let (length, reply) = output[written..].split_first_chunk_mut().expect("room for one more frame");
+            if let Some(octets) = moment.answer(query, self.peer, &mut reply[..FRAME - 2]) {
+                *length = (octets as u16).to_be_bytes();
+                written += 2 + octets;
+            }
+            turn = Turn::Answered;
+            // Whoever sends this speaks another protocol, or has lost count of its frames.
+            if query.len() < HEADER {
+                turn = Turn::Ended;
+                break;
+            }
+            if written >= WRITE {
+                if self.write(&output[..written]).is_err() {
+                    return Turn::Ended;
+                }
+                written = 0;
+                if !self.unsent.is_empty() {
+                    return turn;
+                }
+            }
+        }
+        if written > 0 && self.write(&output[..written]).is_err() {
+            return Turn::Ended;
+        }
+        turn
+    }
+
+    /// What the kernel has; `None` if it has nothing.
+    fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Ended> {
+        let mut outcome = Ok(None);
+        // When less came than there was room for, the kernel has no more: saying `WouldBlock` to the runtime then saves the
+        // call that would only find that out. The end of the stream wakes us all the same.
+        let _ = self.stream.try_io(Interest::READABLE, || {
+            let socket = SockRef::from(&*self.stream);
+            outcome = match (&*socket).read(buffer) {
+                Ok(0) => Err(Ended),
+                Ok(octets) => Ok(Some(octets)),
+                Err(error) if is_transient(&error) => Ok(None),
+                Err(_) => Err(Ended),
+            };
+            match outcome {
+                Ok(Some(octets)) if octets == buffer.len() => Ok(()),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        });
+        outcome
+    }
+
+    /// Writes as much as the client takes; the rest is held.
+    fn write(&mut self, mut octets: &[u8]) -> Result<(), Ended> {
+        while !octets.is_empty() {
+            match self.stream.try_write(octets) {
+                Ok(written) => octets = &octets[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Ended),
+            }
+        }
+        self.unsent.extend_from_slice(octets);
+        Ok(())
+    }
+
+    /// Waits until the client has taken what is held; says whether it did in time.
+    async fn deliver(&mut self) -> bool {
+        let unsent = std::mem::take(&mut self.unsent);
+        let all = async {
+            let mut octets = &unsent[..];
+            while !octets.is_empty() {
+                self.stream.writable().await?;
+                match self.stream.try_write(octets) {
+                    Ok(written) => octets = &octets[written..],
+                    Err(error) if is_transient(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        match timeout(self.idle, all).await {
+            Ok(delivered) => delivered.is_ok(),
+            Err(_) => {
+                self.desk.borrow().event(Event::ConnectionSlow);
+                false
+            }
+        }
+    }
+}
+
+/// The client will send no more, or has gone.
+struct Ended;
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn has_frame(octets: &[u8]) -> bool {
+    split_frame(octets).is_some()
+}
+
+/// The message of the first frame, and what follows the frame; `None` while it is not whole.
+fn split_frame(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = octets.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::metrics::{Registry, Transport};
+    use crate::snapshot::Publisher;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+    use tokio::time::sleep;
+
+    const IDLE: Duration = Duration::from_secs(10);
+
+    /// The client's end of a connection that is being served.
+    async fn served(registry: &Registry) -> TcpStream {
+        let publisher = Publisher::new(Arc::default(), Arc::default());
+        let engine = Engine::new(&publisher.reader(), registry.register(), Transport::Tcp);
+        let desk = Rc::new(RefCell::new(Desk::new(engine)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a connection");
+        let (stream, peer) = listener.accept().await.expect("a connection");
+        tokio::task::spawn_local(Connection::new(Rc::new(stream), peer, desk, IDLE).serve());
+        client
+    }
+
+    fn frame() -> Vec<u8> {
+        b"\0\x11\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01".to_vec()
+    }
+
+    async fn read_frame(client: &mut TcpStream) {
+        let octets = client.read_u16().await.expect("a length");
+        client.read_exact(&mut vec![0; octets.into()]).await.expect("a reply");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_query_starts_the_idle_time_anew() {
+        let registry = Registry::default();
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                let mut client = served(&registry).await;
+                let start = Instant::now();
+                for _ in 0..5 {
+                    client.write_all(&frame()).await.expect("sent");
+                    read_frame(&mut client).await;
+                    sleep(IDLE * 9 / 10).await;
+                }
+                assert_eq!(client.read(&mut [0; 1]).await.expect("the end"), 0);
+                assert!(start.elapsed() >= IDLE * 9 / 10 * 4 + IDLE);
+            })
+            .await;
+        assert_eq!(registry.totals().event(Event::ConnectionIdle), 1);
+        assert_eq!(registry.totals().received(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn octets_that_make_no_query_do_not_keep_a_connection() {
+        let registry = Registry::default();
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                let mut client = served(&registry).await;
+                let start = Instant::now();
+                // The error is the connection that is no longer there.
+                for octet in frame() {
+                    if client.write_all(&[octet]).await.is_err() {
+                        break;
+                    }
+                    sleep(IDLE / 4).await;
+                }
+                assert!(start.elapsed() < IDLE * 2, "{:?}", start.elapsed());
+            })
+            .await;
+        assert_eq!(registry.totals().event(Event::ConnectionIdle), 1);
+        assert_eq!(registry.totals().received(), 0);
+    }
+
+    #[test]
+    fn frames_are_split_only_when_they_are_whole() {
+        assert!(split_frame(b"").is_none());
+        assert!(split_frame(b"\0").is_none());
+        assert!(split_frame(b"\0\x02a").is_none());
+        assert_eq!(split_frame(b"\0\x02ab\0"), Some((&b"ab"[..], &b"\0"[..])));
+        assert_eq!(split_frame(b"\0\0"), Some((&b""[..], &b""[..])));
+    }
+}

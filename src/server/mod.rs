@@ -1,0 +1,31 @@
+//! Layer 3: the doors. Packets and connections come in here, and go to the engine; nothing here knows what a reply says.
+//!
+//! ```text
+//! bind(&Settings) ─► Bound { addresses } ─run─► Running ─stop─► everything received is answered, threads are joined
+//!
+//!              ┌ udp-0: recvmmsg ─► Engine ─► sendmmsg ┐
+//! one socket   │ udp-1: …                              │  a thread each, own Engine: snapshot reader, dealer, counters
+//! each, shared ┤                                       ├─► answer::answer
+//! port         │ tcp-0: accept ─► Connection ─► Engine │
+//!              └ tcp-1: …                              ┘
+//! ```
+//!
+//! * No worker shares anything with another that is written per query. The kernel spreads flows over the sockets of a port
+//!   (`SO_REUSEPORT`); a worker answers what its own socket was given.
+//! * One [`Moment`](engine::Moment) for each batch: a batch is answered from one snapshot and at one time.
+//! * Every datagram and every whole TCP frame is counted as received, and once by its outcome.
+//! * A panic in the engine costs the one query that caused it: SERVFAIL, and the worker goes on.
+//!
+//! Not here: who may ask what, and what is true (`answer`, `snapshot`).
+
+mod batch;
+mod bind;
+mod connection;
+mod engine;
+mod limit;
+mod run;
+mod tcp;
+mod udp;
+
+pub use bind::{BindError, Bound, bind};
+pub use run::Running;

@@ -1,0 +1,358 @@
+//! The worker threads: started together, stopped together.
+
+use std::io::{self, PipeWriter};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::watch;
+
+use super::bind::Bound;
+use super::engine::Engine;
+use super::limit::Limit;
+use super::{tcp, udp};
+use crate::metrics::{Registry, Transport};
+use crate::snapshot::Reader;
+
+impl Bound {
+    /// Starts the workers: from now on queries are answered.
+    ///
+    /// # Errors
+    /// When the system gives no more threads or file descriptors.
+    pub fn run(self, reader: &Reader, registry: &Registry) -> io::Result<Running> {
+        let (stop, end) = io::pipe()?;
+        let (tcp_end, tcp_stop) = watch::channel(());
+        let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
+        let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
+        for (index, sockets) in self.workers.into_iter().enumerate() {
+            let stop = stop.try_clone()?;
+            let engine = Engine::new(reader, registry.register(), Transport::Udp);
+            let worker = udp::Worker::new(sockets.udp, engine, usize::from(self.limits.udp_payload));
+            running.start(format!("udp-{index}"), move || worker.run(&stop))?;
+
+            let engine = Engine::new(reader, registry.register(), Transport::Tcp);
+            let worker = tcp::Worker::new(sockets.tcp, Arc::clone(&limit), self.limits.tcp_idle)?;
+            let stop = tcp_stop.clone();
+            running.start(format!("tcp-{index}"), move || worker.run(engine, &stop))?;
+        }
+        Ok(running)
+    }
+}
+
+/// The workers at work. They end when this is dropped; [`stop`](Running::stop) also waits for them.
+#[derive(Debug)]
+pub struct Running {
+    /// Dropped, they tell the workers to end: the UDP workers see the pipe closed, the TCP workers the channel.
+    ends: (PipeWriter, watch::Sender<()>),
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(&mut self, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name).spawn(work)?);
+        Ok(())
+    }
+
+    /// Takes no more connections, answers what has been received, and returns when all is sent, or after a few seconds if
+    /// clients will not read. Blocks the calling thread.
+    pub fn stop(self) {
+        drop(self.ends);
+        for thread in self.threads {
+            // A worker that panicked has said so on its way out; the others are still to be waited for.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+    use std::time::{Duration, Instant};
+
+    use super::super::bind;
+    use crate::config::Settings;
+    use crate::metrics::{Event, Outcome, Totals};
+    use crate::snapshot::Publisher;
+
+    struct Server {
+        running: Running,
+        registry: Registry,
+        addresses: Vec<SocketAddr>,
+    }
+
+    impl Server {
+        fn start(change: impl FnOnce(&mut Settings)) -> Self {
+            let mut settings = Settings { listen: vec![loopback()], ..Settings::default() };
+            change(&mut settings);
+            let bound = bind(&settings).expect("free ports");
+            let (registry, addresses) = (Registry::default(), bound.addresses().to_vec());
+            let publisher = Publisher::new(Arc::new(settings), Arc::default());
+            let running = bound.run(&publisher.reader(), &registry).expect("threads");
+            Self { running, registry, addresses }
+        }
+
+        fn connect(&self) -> TcpStream {
+            let stream = TcpStream::connect(self.addresses[0]).expect("a connection");
+            stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+            stream
+        }
+
+        fn ask(&self, query: &[u8]) -> Vec<u8> {
+            let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            client.set_read_timeout(Some(PATIENCE)).expect("an option");
+            client.send_to(query, self.addresses[0]).expect("sent");
+            let mut reply = [0; 4096];
+            let octets = client.recv(&mut reply).expect("a reply");
+            reply[..octets].to_vec()
+        }
+
+        /// Stops, and holds that every packet that came was counted by exactly one outcome.
+        fn stop(self) -> Totals {
+            self.running.stop();
+            let totals = self.registry.totals();
+            assert_eq!(totals.outcomes(), totals.received());
+            assert_eq!(totals.event(Event::ConnectionAccepted), totals.event(Event::ConnectionClosed));
+            totals
+        }
+    }
+
+    fn loopback() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+
+    /// Long enough to never matter while a test passes.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// `www.example.test A`, in a class or zone that nobody serves.
+    fn query(id: u16) -> Vec<u8> {
+        let mut query = id.to_be_bytes().to_vec();
+        query.extend(b"\x01\x00\x00\x01\0\0\0\0\0\0\x03www\x07example\x04test\0\0\x01\0\x01");
+        query
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        [&(message.len() as u16).to_be_bytes()[..], message].concat()
+    }
+
+    fn read_reply(stream: &mut TcpStream) -> Vec<u8> {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).expect("a length");
+        let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut reply).expect("a reply");
+        reply
+    }
+
+    fn id(message: &[u8]) -> u16 {
+        u16::from_be_bytes([message[0], message[1]])
+    }
+
+    fn is_closed(stream: &mut TcpStream) -> bool {
+        match stream.read(&mut [0; 1]) {
+            Ok(octets) => octets == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    #[test]
+    fn every_address_answers_by_udp_and_tcp_on_one_port() {
+        let server = Server::start(|settings| {
+            settings.listen = ["127.0.0.1:0", "[::1]:0"].iter().map(|text| text.parse().expect("an address")).collect();
+        });
+        for address in &server.addresses {
+            assert_ne!(address.port(), 0);
+            let local = SocketAddr::new(address.ip(), 0);
+            let client = UdpSocket::bind(local).expect("a free port");
+            client.set_read_timeout(Some(PATIENCE)).expect("an option");
+            client.send_to(&query(1), address).expect("sent");
+            let mut reply = [0; 512];
+            assert!(client.recv(&mut reply).expect("a reply") >= 12);
+            assert_eq!(id(&reply), 1);
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.write_all(&framed(&query(2))).expect("sent");
+            assert_eq!(id(&read_reply(&mut stream)), 2);
+        }
+        let totals = server.stop();
+        assert_eq!((totals.received_by(Transport::Udp), totals.received_by(Transport::Tcp)), (2, 2));
+    }
+
+    #[test]
+    fn packets_that_get_no_reply_are_counted_and_stop_nothing() {
+        let server = Server::start(|_| {});
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        for packet in [&b""[..], b"short", &[0x80; 12], &[0xff; 9000]] {
+            client.send_to(packet, server.addresses[0]).expect("sent");
+        }
+        assert_eq!(id(&server.ask(&query(7))), 7);
+        let totals = server.stop();
+        assert_eq!(totals.received(), 5);
+        assert_eq!((totals.outcome(Outcome::DropShort), totals.outcome(Outcome::DropResponse)), (2, 2));
+    }
+
+    #[test]
+    fn what_arrived_before_the_stop_is_answered() {
+        let settings = Settings { listen: vec![loopback()], workers: 1, ..Settings::default() };
+        let bound = bind(&settings).expect("a free port");
+        let room = bound.workers[0].udp[0].recv_buffer_size().expect("an option");
+        // The kernel counts a short datagram as several hundred octets, up to about a thousand.
+        let many = (room / 2048).min(2000) as u16;
+        let client = UdpSocket::bind(loopback()).expect("a free port");
+        for number in 0..many {
+            client.send_to(&query(number), bound.addresses()[0]).expect("sent");
+        }
+        let registry = Registry::default();
+        let publisher = Publisher::new(Arc::new(settings), Arc::default());
+        bound.run(&publisher.reader(), &registry).expect("threads").stop();
+        assert_eq!(registry.totals().outcomes(), u64::from(many));
+    }
+
+    #[test]
+    fn a_hundred_queries_in_one_write_get_a_hundred_replies() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        let queries: Vec<u8> = (0..100).flat_map(|number| framed(&query(number))).collect();
+        stream.write_all(&queries).expect("sent");
+        for number in 0..100 {
+            assert_eq!(id(&read_reply(&mut stream)), number);
+        }
+        drop(stream);
+        assert_eq!(server.stop().received_by(Transport::Tcp), 100);
+    }
+
+    #[test]
+    fn a_frame_may_come_octet_by_octet() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        stream.set_nodelay(true).expect("an option");
+        let frames = [framed(&query(1)), framed(&query(2)), framed(&query(3))].concat();
+        for octet in &frames {
+            stream.write_all(&[*octet]).expect("sent");
+        }
+        for number in 1..=3 {
+            assert_eq!(id(&read_reply(&mut stream)), number);
+        }
+        server.stop();
+    }
+
+    #[test]
+    fn a_client_that_has_closed_its_side_still_gets_its_replies() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        stream.write_all(&[framed(&query(1)), framed(&query(2)), vec![0, 40, 1]].concat()).expect("sent");
+        stream.shutdown(Shutdown::Write).expect("closed");
+        assert_eq!(id(&read_reply(&mut stream)), 1);
+        assert_eq!(id(&read_reply(&mut stream)), 2);
+        assert!(is_closed(&mut stream));
+        assert_eq!(server.stop().received(), 2);
+    }
+
+    #[test]
+    fn a_frame_too_short_for_a_header_ends_the_connection_after_the_replies() {
+        for bad in [&b"\0\0"[..], b"\0\x0bshort-query"] {
+            let server = Server::start(|_| {});
+            let mut stream = server.connect();
+            stream.write_all(&[&framed(&query(1))[..], bad].concat()).expect("sent");
+            assert_eq!(id(&read_reply(&mut stream)), 1);
+            assert!(is_closed(&mut stream));
+            let totals = server.stop();
+            assert_eq!((totals.received(), totals.outcome(Outcome::DropShort)), (2, 1));
+        }
+    }
+
+    #[test]
+    fn the_longest_frame_is_taken() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        let mut long = query(1);
+        long.resize(65_535, 0);
+        stream.write_all(&[framed(&long), framed(&query(2))].concat()).expect("sent");
+        assert_eq!(id(&read_reply(&mut stream)), 1);
+        assert_eq!(id(&read_reply(&mut stream)), 2);
+        server.stop();
+    }
+
+    #[test]
+    fn more_connections_than_allowed_are_closed_at_once() {
+        let server = Server::start(|settings| settings.limits.tcp_per_prefix = 2);
+        let mut first = server.connect();
+        let mut second = server.connect();
+        for stream in [&mut first, &mut second] {
+            stream.write_all(&framed(&query(1))).expect("sent");
+            read_reply(stream);
+        }
+        assert!(is_closed(&mut server.connect()));
+        // A place that was given back is to be had again, as soon as the server has seen it.
+        drop(first);
+        let again = std::iter::repeat_with(|| server.connect()).any(|mut stream| {
+            stream.write_all(&framed(&query(2))).is_ok() && stream.read(&mut [0; 2]).is_ok_and(|octets| octets == 2)
+        });
+        assert!(again);
+        assert!(server.stop().event(Event::ConnectionRefused) >= 1);
+    }
+
+    #[test]
+    fn a_connection_that_asks_nothing_is_closed() {
+        let server = Server::start(|settings| settings.limits.tcp_idle = Duration::from_millis(200));
+        let mut silent = server.connect();
+        let mut half = server.connect();
+        half.write_all(&framed(&query(1))[..20]).expect("sent");
+        assert!(is_closed(&mut silent));
+        assert!(is_closed(&mut half));
+        assert_eq!(server.stop().event(Event::ConnectionIdle), 2);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_cut_off_and_holds_up_no_other() {
+        let server = Server::start(|settings| {
+            settings.workers = 1;
+            settings.limits.tcp_idle = Duration::from_millis(300);
+        });
+        let mut deaf = server.connect();
+        let queries: Vec<u8> = (0..1000).flat_map(|number| framed(&query(number))).collect();
+        deaf.set_write_timeout(Some(PATIENCE)).expect("an option");
+        // The server stops reading when its replies are not taken, so this fails only when it closes the connection.
+        while deaf.write_all(&queries).is_ok() {
+            let mut other = server.connect();
+            other.write_all(&framed(&query(5))).expect("sent");
+            assert_eq!(id(&read_reply(&mut other)), 5);
+        }
+        assert_eq!(server.stop().event(Event::ConnectionSlow), 1);
+    }
+
+    #[test]
+    fn a_client_that_reads_late_misses_nothing() {
+        // Replies are several times as long as these queries: the server's output is full before its input is empty.
+        let server = Server::start(|settings| settings.identity.nsid = Some("n".repeat(255)));
+        let mut query = query(1);
+        query[11] = 1;
+        query.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\0");
+        let frame = framed(&query);
+        let mut stream = server.connect();
+        stream.write_all(&frame).expect("sent");
+        let reply_size = 2 + read_reply(&mut stream).len();
+        assert!(reply_size > frame.len() * 5);
+        stream.set_write_timeout(Some(Duration::from_millis(100))).expect("an option");
+        // Until the server, whose replies are not taken, takes no more either.
+        let queries = frame.repeat(1000);
+        let mut sent = 0;
+        while let Ok(octets) = stream.write(&queries[sent % queries.len()..]) {
+            sent += octets;
+        }
+        let mut replies = vec![0; sent / frame.len() * reply_size];
+        stream.read_exact(&mut replies).expect("all replies");
+        drop(stream);
+        assert_eq!(server.stop().received(), (1 + sent / frame.len()) as u64);
+    }
+
+    #[test]
+    fn a_stop_ends_connections_that_are_open() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        stream.write_all(&framed(&query(1))).expect("sent");
+        assert_eq!(id(&read_reply(&mut stream)), 1);
+        let start = Instant::now();
+        assert_eq!(server.stop().event(Event::ConnectionAccepted), 1);
+        assert!(start.elapsed() < Duration::from_secs(3), "the connection was waited for");
+        assert!(is_closed(&mut stream));
+    }
+}

@@ -1,0 +1,148 @@
+//! A TCP worker: one thread with a runtime of its own, a listener for each address, a task for each connection.
+//!
+//! The kernel spreads connections over the listeners of a port. Tasks never change threads, so all connections of a worker
+//! share one engine and one pair of buffers without a lock: a connection holds memory of its own only while half a query
+//! has arrived, or while its client does not read.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet, LocalSet};
+use tokio::time::{sleep, timeout};
+
+use super::connection::{Connection, Desk};
+use super::engine::Engine;
+use super::limit::Limit;
+use crate::metrics::Event;
+
+/// How long clients may take to read their last replies when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause after the kernel had no connection to give: long enough to let others close, short beside a client's patience.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One thread's listeners.
+pub(super) struct Worker {
+    runtime: Runtime,
+    listeners: Vec<StdListener>,
+    limit: Arc<Limit>,
+    idle: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(listeners: Vec<StdListener>, limit: Arc<Limit>, idle: Duration) -> io::Result<Self> {
+        Ok(Self { runtime: Builder::new_current_thread().enable_all().build()?, listeners, limit, idle })
+    }
+
+    /// Answers until the other end of `stop` is dropped.
+    pub(super) fn run(self, engine: Engine, stop: &watch::Receiver<()>) {
+        let desk = Rc::new(RefCell::new(Desk::new(engine)));
+        let tasks = LocalSet::new();
+        self.runtime.block_on(tasks.run_until(async {
+            let mut doors = JoinSet::new();
+            for listener in self.listeners {
+                let listener = TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
+                let door = Door::new(listener, Rc::clone(&desk), Arc::clone(&self.limit), self.idle);
+                doors.spawn_local(door.serve(stop.clone()));
+            }
+            doors.join_all().await;
+        }));
+    }
+}
+
+/// One listener and the connections that came through it.
+struct Door {
+    listener: TcpListener,
+    desk: Rc<RefCell<Desk>>,
+    limit: Arc<Limit>,
+    idle: Duration,
+    connections: JoinSet<()>,
+    /// To end the connections by; each is its task's own, and closed with it.
+    streams: HashMap<Id, Weak<TcpStream>>,
+}
+
+impl Door {
+    fn new(listener: TcpListener, desk: Rc<RefCell<Desk>>, limit: Arc<Limit>, idle: Duration) -> Self {
+        Self { listener, desk, limit, idle, connections: JoinSet::new(), streams: HashMap::new() }
+    }
+
+    async fn serve(mut self, mut stop: watch::Receiver<()>) {
+        loop {
+            tokio::select! {
+                _ = stop.changed() => break,
+                Some(ended) = self.connections.join_next_with_id() => self.forget(ended),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.open(stream, peer),
+                    Err(error) if is_of_the_connection(&error) => {}
+                    Err(_) => {
+                        self.desk.borrow().event(Event::AcceptFailed);
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        self.close().await;
+    }
+
+    /// A connection over the limit is closed at once: the client learns it now, and may ask another server.
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Some(place) = self.limit.admit(peer.ip()) else {
+            self.desk.borrow().event(Event::ConnectionRefused);
+            return;
+        };
+        self.desk.borrow().event(Event::ConnectionAccepted);
+        let stream = Rc::new(stream);
+        let ours = Rc::downgrade(&stream);
+        let connection = Connection::new(stream, peer, Rc::clone(&self.desk), self.idle);
+        let task = self.connections.spawn_local(async move {
+            connection.serve().await;
+            drop(place);
+        });
+        self.streams.insert(task.id(), ours);
+    }
+
+    fn forget(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => error.id(),
+        };
+        self.streams.remove(&id);
+        self.desk.borrow().event(Event::ConnectionClosed);
+    }
+
+    /// Lets every connection find its end after what has been received: the same end as if the client had sent no more.
+    async fn close(mut self) {
+        drop(self.listener);
+        for stream in self.streams.values().filter_map(Weak::upgrade) {
+            // It fails on a connection that the client has reset, which ends by itself.
+            let _ = SockRef::from(&*stream).shutdown(std::net::Shutdown::Read);
+        }
+        let all = async {
+            while self.connections.join_next().await.is_some() {
+                self.desk.borrow().event(Event::ConnectionClosed);
+            }
+        };
+        // Who does not read by then is cut off when the tasks are dropped.
+        let _ = timeout(STOP_PATIENCE, all).await;
+        for _ in 0..self.connections.len() {
+            self.desk.borrow().event(Event::ConnectionClosed);
+        }
+    }
+}
+
+/// Whether an error of accept speaks of one connection, which has gone, and not of us.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | NetworkDown | NetworkUnreachable | TimedOut
+    )
+}
