@@ -53,7 +53,7 @@ def judge_all(asked, replies, world):
             continue
         case = compare.Case(query, {name: read(replies[name][i]) for name in PEERS}, ours)
         general = compare.judge(case, world)
-        faults, reason = allowed.judged(case, general)
+        faults, reason = allowed.judged(case, general, world)
         if reason and general and not faults:
             used[reason] += 1
         if faults:

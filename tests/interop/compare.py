@@ -91,6 +91,12 @@ def truncated(ours, theirs, name):
     return name in ("answer", "authority", "glue") and (ours["TC"] or theirs["TC"])
 
 
+def like(case, world, names):
+    """Whether kofn's core is that of one of the peers `names` (those that take part)."""
+    ours = view(case, case.kofn, world)
+    return not all(differences(ours, view(case, case.peers[name], world), CORE) for name in names if name in case.peers)
+
+
 def judge(case, world):
     """What is wrong with kofn's reply, one phrase a fault; empty when nothing is."""
     faults = faults_alone(case, world)
@@ -141,6 +147,8 @@ def faults_alone(case, world):
         faults.append("QR is not set")
     if case.qdcount == 1 and case.question and reply.question not in (case.question, b""):
         faults.append("question not echoed octet by octet")
+    if reply.answer and any(record[0] in world.apexes and covers(record) == m.TYPES["NS"] for record in reply.authority):
+        faults.append("apex NS behind an answer that does not need it")
     named = b"".join(record[4] + service_owner(record) for record in reply.answer | reply.authority | reply.additional)
     for record in reply.additional:
         if not world.holds(record):

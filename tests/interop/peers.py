@@ -121,8 +121,9 @@ def fresh(folder):
     return path
 
 
-def nsd(folder, zones):
-    """NSD with small answers, so that its reply sizes are the mark for ours. `zones` maps apex to file."""
+def nsd(folder, zones, options=""):
+    """NSD with small answers, so that its reply sizes are the mark for ours. `zones` maps apex to file; `options` are
+    further lines of its server section."""
     port = free_port()
     stanzas = "".join(f'zone:\n  name: "{apex}"\n  zonefile: "{path}"\n' for apex, path in zones.items())
     (folder / "nsd.conf").write_text(f"""server:
@@ -137,7 +138,9 @@ def nsd(folder, zones):
   zonelistfile: "{folder}/zone.list"
   xfrdir: "{folder}"
   minimal-responses: yes
-  rrl-ratelimit: 0
+  hide-version: yes
+  hide-identity: yes
+{options}  rrl-ratelimit: 0
   rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
@@ -145,8 +148,8 @@ remote-control:
     return Server("nsd", [daemon("nsd", folder), "-d", "-c", "nsd.conf"], port, folder, zones)
 
 
-def knot(folder, zones):
-    """Knot, whose semantic checks stay at the least that it allows."""
+def knot(folder, zones, options="", modules=""):
+    """Knot, whose semantic checks stay at the least that it allows. `options` belong to every zone."""
     port = free_port()
     stanzas = "".join(f'  - domain: "{apex}"\n    file: "{path}"\n' for apex, path in zones.items())
     (folder / "knot.conf").write_text(f"""server:
@@ -160,11 +163,11 @@ database:
 log:
   - target: stderr
     any: warning
-template:
+{modules}template:
   - id: default
     storage: "{folder}"
     semantic-checks: off
-    zonefile-sync: -1
+{options}    zonefile-sync: -1
     zonefile-load: whole
     journal-content: none
 zone:
@@ -172,8 +175,8 @@ zone:
     return Server("knot", [daemon("knotd", folder), "-c", "knot.conf"], port, folder, zones)
 
 
-def bind(folder, zones):
-    """BIND with full answers and no opinion about what host names look like."""
+def bind(folder, zones, options=""):
+    """BIND with full answers and no opinion about what host names look like; `options` are further lines of its options."""
     port = free_port()
     stanzas = "".join(f'zone "{apex}" {{ type primary; file "{path}"; }};\n' for apex, path in zones.items())
     (folder / "named.conf").write_text(f"""options {{
@@ -185,6 +188,10 @@ def bind(folder, zones):
   recursion no;
   allow-query {{ any; }};
   minimal-responses no;
+  allow-transfer {{ none; }};
+  version none;
+  hostname none;
+  server-id none;
   check-names primary ignore;
   check-integrity no;
   check-mx ignore;
@@ -199,7 +206,7 @@ def bind(folder, zones):
   querylog no;
   notify no;
   rate-limit {{ responses-per-second 0; }};
-}};
+{options}}};
 controls {{ }};
 {stanzas}""")
     return Server("bind", [daemon("named", folder), "-g", "-n", "1", "-c", "named.conf"], port, folder, zones)
