@@ -9,6 +9,7 @@ import dns.zone
 import message as m
 
 SEED = 20_250_601
+BASIC = ["A", "A", "A", "AAAA", "TXT", "MX", "NS", "DS", "CNAME"]
 COMMON = ["A", "AAAA", "NS", "SOA", "MX", "TXT", "CNAME", "DS", "DNAME", "SRV", "PTR", "DNSKEY", "NSEC", "NSEC3PARAM", "TYPE65280"]
 SIZES = [512, 512, 600, 900, 1220, 1232, 1232, 1232, 1400, 4096, 4096, 65535, 0, 100]
 
@@ -90,8 +91,8 @@ def lawful(zones, count, rng):
     heavy = [entry for entry in names if entry[2] == "existing"]
     for number in range(count):
         zone, labels, kind = names[number % len(names)] if number < len(names) else rng.choice(rng.choice([names, heavy]))
-        types = sorted(zone.names.get(labels, ())) if rng.random() < 0.5 else []
-        qtype = rng.choice(types) if types else rng_type(rng)
+        types = sorted(zone.names.get(labels, ())) or [m.TYPES[name] for name in BASIC]
+        qtype = rng.choice(types) if rng.random() < 0.6 else rng_type(rng)
         yield lawful_query(zone, labels, kind, qtype, rng)
     for _ in range(count // 200):
         yield lawful_query(zones[0], tuple(rng.choice([(b"com",), (b"example", b"org"), (), (b"test",)])), "not ours", 1, rng)
