@@ -13,6 +13,7 @@ UDP_MAXIMUM = 1232   # what kofn, like the three, sends at most by default
 CORE = ("rcode", "AA", "answer", "authority")
 OTHERS = ("TC", "RA", "AD", "RD", "CD", "question", "OPT", "DO", "glue")
 ADDRESSES = {m.TYPES["A"], m.TYPES["AAAA"]}
+ERRORS = {"FORMERR", "NOTIMP", "REFUSED", "NOTAUTH", "BADVERS"}
 FLAGS = (("AA", m.AA), ("TC", m.TC), ("RD", m.RD), ("RA", m.RA), ("AD", m.AD), ("CD", m.CD))
 
 
@@ -22,7 +23,17 @@ class World:
     def __init__(self, zones):
         self.apexes = {m.labels_wire(zone.apex) for zone in zones}
         self.records = set().union(*(zone.records for zone in zones))
+        self.addresses = {}
+        for record in self.records:
+            if record[1] in ADDRESSES:
+                self.addresses.setdefault(record[0], set()).add(record)
         self.wild = {record for record in self.records if record[0].startswith(b"\1*")}
+
+    def glue(self, referral):
+        """The in-domain glue that a referral must have (RFC 9471 section 3.1)."""
+        hosts = {(record[0], record[4]) for record in referral.authority if record[1] == m.TYPES["NS"]}
+        inside = [host for cut, host in hosts if host.endswith(cut)]
+        return frozenset().union(*(self.addresses.get(host, ()) for host in inside))
 
     def holds(self, record):
         """Whether a zone has the record, or a wildcard that makes it."""
@@ -72,6 +83,8 @@ def view(case, reply, world):
             "question": "echoed" if reply.question == case.question else "none" if not reply.question else "changed",
             "glue": reply.additional if is_referral(reply) and not cut else None}
     seen.update((name, reply.flag(bit)) for name, bit in FLAGS)
+    if seen["rcode"] in ERRORS:
+        seen["AA"] = None   # there is no answer to have authority over, and some copy the query's
     return seen
 
 
@@ -149,6 +162,8 @@ def faults_alone(case, world):
         faults.append("question not echoed octet by octet")
     if reply.answer and any(record[0] in world.apexes and covers(record) == m.TYPES["NS"] for record in reply.authority):
         faults.append("apex NS behind an answer that does not need it")
+    if is_referral(reply) and not reply.flag(m.TC) and not reply.additional >= world.glue(reply):
+        faults.append("referral that lacks glue, without TC (RFC 9471)")
     named = b"".join(record[4] + service_owner(record) for record in reply.answer | reply.authority | reply.additional)
     for record in reply.additional:
         if not world.holds(record):

@@ -257,22 +257,22 @@ def kofn_binary():
     return str(pathlib.Path(path).resolve())
 
 
-def kofn(folder, zones):
-    """kofn with these zone files, each under the name that says its apex."""
+def kofn(folder, zones, settings=""):
+    """kofn with these zone files, each under the name that says its apex, and `settings` as its kofn.toml."""
     (folder / "zones").mkdir()
     for apex, path in zones.items():
         shutil.copy(path, folder / "zones" / f"{apex.rstrip('.')}.zone")
-    return Kofn(folder, apexes=zones)
+    return Kofn(folder, settings, zones)
 
 
 STARTERS = {"nsd": nsd, "knot": knot, "bind": bind, "kofn": kofn}
 
 
-def start(name, topic, zones):
+def start(name, topic, zones, **extra):
     """Starts one of STARTERS with `zones` (apex → file); a second try on a new port when the first was taken."""
     for attempt in (1, 2):
         try:
-            return STARTERS[name](fresh(f"{topic}/{name}"), zones)
+            return STARTERS[name](fresh(f"{topic}/{name}"), zones, **extra)
         except NotReady as error:
             if attempt == 2 or "in use" not in str(error):
                 raise
