@@ -28,6 +28,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod pool;
+pub mod probe;
 pub mod server;
 pub mod shutdown;
 pub mod snapshot;

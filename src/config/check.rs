@@ -66,6 +66,12 @@ impl StatusRanges {
     }
 }
 
+impl From<Vec<RangeInclusive<u16>>> for StatusRanges {
+    fn from(ranges: Vec<RangeInclusive<u16>>) -> Self {
+        Self(ranges)
+    }
+}
+
 impl fmt::Display for StatusRanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, range) in self.0.iter().enumerate() {
@@ -280,7 +286,7 @@ fn statuses(item: &Item<'_>) -> Option<StatusRanges> {
         None => read(item).filter(legal).map(|range| vec![range]),
     };
     match ranges.filter(|ranges| !ranges.is_empty()) {
-        Some(ranges) => Some(StatusRanges(ranges)),
+        Some(ranges) => Some(ranges.into()),
         None => item.wrong("status codes from 100 to 599, such as 200, \"200-399\" or [200, \"301-308\"]"),
     }
 }

@@ -1,0 +1,128 @@
+//! Why a probe failed, in the words that status and log show, and the deadline over a whole probe.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::StatusRanges;
+
+/// Why a probe did not pass.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The connection was not made, or broke.
+    #[error("{}", words(.0))]
+    Connection(io::Error),
+    /// The whole probe took too long.
+    #[error("timed out after {after:?} waiting for {phase}")]
+    TimedOut { after: Duration, phase: Phase },
+    /// What came is no HTTP.
+    #[error("the answer is no HTTP: {0}")]
+    NotHttp(String),
+    /// The peer hung up too early.
+    #[error("connection closed before the end of {0}")]
+    Closed(Phase),
+    /// The status is none of those that pass.
+    #[error("status {found}, expected {expected}")]
+    Status { found: u16, expected: StatusRanges },
+    /// The body lacks the text.
+    #[error("the body lacks {0:?}")]
+    Body(String),
+    /// The first 64 KiB of the body lack the text.
+    #[error("the first 64 KiB of the body lack {0:?}")]
+    LongBody(String),
+}
+
+/// What a probe waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Connection,
+    Head,
+    Body,
+}
+
+impl Failure {
+    /// What broke while the probe was in `phase`.
+    pub(super) fn of_http(error: &hyper::Error, phase: Phase) -> Self {
+        if error.is_parse() || error.is_parse_too_large() {
+            return Self::NotHttp(error.to_string());
+        }
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        match source.map(|source| (source, source.raw_os_error())) {
+            Some((_, Some(code))) => Self::Connection(io::Error::from_raw_os_error(code)),
+            // Not from the system, so from the reader of bodies.
+            Some((source, None)) if source.kind() != io::ErrorKind::UnexpectedEof => Self::NotHttp(words(source)),
+            _ => Self::Closed(phase),
+        }
+    }
+
+    /// Whether this says nothing of the member, because the probe could not even be sent.
+    pub(super) fn is_ours(&self) -> bool {
+        const OURS: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+        matches!(self, Self::Connection(error) if error.raw_os_error().is_some_and(|code| OURS.contains(&code)))
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the connection",
+            Self::Head => "the response head",
+            Self::Body => "the response body",
+        })
+    }
+}
+
+/// The moment by which a probe must have passed, however its time was spent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    after: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(after: Duration) -> Self {
+        Self { at: Instant::now() + after, after }
+    }
+
+    /// Waits for `step`, but not beyond the deadline.
+    pub(super) async fn bound<T>(self, phase: Phase, step: impl Future<Output = T>) -> Result<T, Failure> {
+        timeout_at(self.at, step).await.map_err(|_| Failure::TimedOut { after: self.after, phase })
+    }
+}
+
+/// The words of the system, without its number and its capital.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_system_in_lower_case() {
+        let error = |code| Failure::Connection(io::Error::from_raw_os_error(code)).to_string();
+        assert_eq!(error(libc::ECONNREFUSED), "connection refused");
+        assert_eq!(error(libc::EHOSTUNREACH), "no route to host");
+    }
+
+    #[test]
+    fn running_out_of_sockets_is_no_fault_of_the_member() {
+        let ours = |code| Failure::Connection(io::Error::from_raw_os_error(code)).is_ours();
+        assert!(ours(libc::EMFILE));
+        assert!(!ours(libc::ECONNREFUSED));
+        assert!(!Failure::Closed(Phase::Head).is_ours());
+    }
+
+    #[test]
+    fn a_timeout_names_what_was_waited_for() {
+        let failure = Failure::TimedOut { after: Duration::from_secs(2), phase: Phase::Head };
+        assert_eq!(failure.to_string(), "timed out after 2s waiting for the response head");
+    }
+}

@@ -1,0 +1,374 @@
+//! The task that starts probes, takes their results and passes flips on.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::sync::watch;
+use tokio::task::{self, AbortHandle, JoinError, JoinHandle, JoinSet};
+use tokio::time::{self, sleep_until};
+
+use super::failure::{Deadline, Failure};
+use super::feed::{Feed, Targets};
+use super::http;
+use super::schedule::{Ending, ProbeId, Schedule};
+use super::tcp;
+use crate::config::{Check, CheckKind};
+use crate::health::{Flip, ProbeKey, Reason, Table, Verdict};
+
+/// Probes what the snapshots ask for.
+#[derive(Debug)]
+pub struct Prober {
+    feed: Feed,
+    table: Arc<Table>,
+    targets: Targets,
+    schedule: Schedule,
+    running: JoinSet<Result<(), Failure>>,
+    handles: HashMap<task::Id, (ProbeId, AbortHandle)>,
+    /// Verdicts that the snapshot does not have yet.
+    flipped: Vec<ProbeKey>,
+    /// The snapshot is taking verdicts over.
+    refreshing: Option<JoinHandle<()>>,
+    first_round: watch::Sender<bool>,
+    complained: Option<Instant>,
+    random: SmallRng,
+}
+
+/// Tells when every probe has had a first result, and the snapshot has it.
+#[derive(Clone, Debug)]
+pub struct FirstRound(watch::Receiver<bool>);
+
+impl FirstRound {
+    /// Returns when the round is over, or the prober has ended.
+    pub async fn done(&mut self) {
+        // A prober that has ended will say nothing more, and whoever waits must go on.
+        let _ = self.0.wait_for(|done| *done).await;
+    }
+}
+
+impl Prober {
+    /// Takes over the targets of the newest snapshot; nothing is probed before [`Prober::run`].
+    pub fn new(mut feed: Feed, table: Arc<Table>) -> Self {
+        feed.generations.mark_unchanged();
+        let mut prober = Self {
+            feed,
+            table,
+            targets: Targets { probes: Vec::new(), limit: 1 },
+            schedule: Schedule::default(),
+            running: JoinSet::new(),
+            handles: HashMap::new(),
+            flipped: Vec::new(),
+            refreshing: None,
+            first_round: watch::Sender::new(false),
+            complained: None,
+            random: SmallRng::from_rng(&mut rand::rng()),
+        };
+        prober.follow();
+        prober
+    }
+
+    /// The end of the first round over the targets that [`Prober::new`] found.
+    pub fn first_round(&self) -> FirstRound {
+        FirstRound(self.first_round.subscribe())
+    }
+
+    /// Probes until it is dropped, which ends all probes, or until there will be no more snapshots.
+    pub async fn run(mut self) {
+        loop {
+            self.settle();
+            let room = self.running.len() < self.targets.limit;
+            let due = self.schedule.next_due().filter(|_| room).map(time::Instant::from_std);
+            tokio::select! {
+                changed = self.feed.generations.changed() => match changed {
+                    Ok(()) => self.follow(),
+                    Err(_) => return,
+                },
+                Some(ended) = self.running.join_next_with_id() => self.end(ended),
+                () = sleep_until(due.unwrap_or_else(time::Instant::now)), if due.is_some() => self.start(),
+                () = finished(self.refreshing.as_mut()) => self.refreshing = None,
+            }
+        }
+    }
+
+    /// Asks what is to be probed now.
+    fn follow(&mut self) {
+        let targets = (self.feed.targets)();
+        // Every flip makes a snapshot, and hardly any changes what is probed.
+        if targets == self.targets {
+            return;
+        }
+        let now = now();
+        let keys: Vec<ProbeKey> = targets.probes.iter().map(|(key, _)| key.clone()).collect();
+        self.table.follow(&keys, now);
+        for gone in self.schedule.follow(targets.probes.clone(), now) {
+            for (_, handle) in self.handles.values().filter(|(id, _)| *id == gone) {
+                handle.abort();
+            }
+        }
+        self.targets = targets;
+    }
+
+    fn start(&mut self) {
+        while self.running.len() < self.targets.limit {
+            let Some((id, key, check)) = self.schedule.start_due(now()) else { return };
+            let handle = self.running.spawn(async move { probe(&key, &check).await });
+            self.handles.insert(handle.id(), (id, handle));
+        }
+    }
+
+    fn end(&mut self, ended: Result<(task::Id, Result<(), Failure>), JoinError>) {
+        let (task, result) = match ended {
+            Ok((task, result)) => (task, Some(result)),
+            Err(error) => (error.id(), None),
+        };
+        let (id, _) = self.handles.remove(&task).expect("each task is noted where it is spawned");
+        // Its record may be gone, and then nobody asks any more.
+        let Some((key, check)) = self.schedule.probe(id) else { return };
+        let ending = match result {
+            Some(Err(failure)) if failure.is_ours() => {
+                complain(&mut self.complained, &failure);
+                Ending::Nothing
+            }
+            Some(result) => {
+                let flip = self.table.observe(key, result.map_err(Reason::new), now());
+                if let Some(flip) = flip {
+                    log(&flip, check);
+                    self.flipped.push(flip.key);
+                }
+                Ending::Result { flip_hangs: self.table.flip_hangs(key) }
+            }
+            None => {
+                tracing::error!(address = %key.address, check = %check.name, "a probe has panicked");
+                Ending::Nothing
+            }
+        };
+        self.schedule.end(id, ending, now(), &mut self.random);
+    }
+
+    /// Passes flips on, one batch after another, and notes the end of the first round.
+    fn settle(&mut self) {
+        if self.refreshing.is_some() {
+            return;
+        }
+        if !self.flipped.is_empty() {
+            let (flipped, keys) = (Arc::clone(&self.feed.flipped), std::mem::take(&mut self.flipped));
+            self.refreshing = Some(task::spawn_blocking(move || flipped(&keys)));
+        } else if self.schedule.all_heard() {
+            self.first_round.send_if_modified(|done| !std::mem::replace(done, true));
+        }
+    }
+}
+
+async fn finished(refreshing: Option<&mut JoinHandle<()>>) {
+    match refreshing {
+        Some(handle) => {
+            if handle.await.is_err() {
+                tracing::error!("the snapshot could not take verdicts over");
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn probe(key: &ProbeKey, check: &Check) -> Result<(), Failure> {
+    let deadline = Deadline::after(check.rules().timeout);
+    match &check.kind {
+        CheckKind::Tcp { port } => tcp::connect(SocketAddr::new(key.address, *port), deadline).await.map(drop),
+        CheckKind::Http(http) => http::probe(SocketAddr::new(key.address, http.port), http, deadline).await,
+    }
+}
+
+fn log(flip: &Flip, check: &Check) {
+    let (address, check) = (flip.key.address, &check.name);
+    match (flip.to, &flip.reason) {
+        (Verdict::Up, _) if flip.from == Verdict::Unknown => tracing::debug!(%address, %check, "member is up"),
+        (_, Some(reason)) => tracing::warn!(%address, %check, %reason, "member is down"),
+        (_, None) => tracing::info!(%address, %check, "member is up again"),
+    }
+}
+
+/// Says that probes cannot be sent, though not for each of them.
+fn complain(complained: &mut Option<Instant>, failure: &Failure) {
+    const QUIET: Duration = Duration::from_secs(10);
+    let now = now();
+    if complained.is_none_or(|at| now.duration_since(at) >= QUIET) {
+        *complained = Some(now);
+        tracing::error!(reason = %failure, "probes cannot be sent; verdicts stay as they are");
+    }
+}
+
+fn now() -> Instant {
+    time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Mutex;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::config::HttpCheck;
+    use crate::health::{CheckId, Rules};
+
+    /// A world whose targets the test changes, and that notes flips.
+    struct World {
+        targets: Arc<Mutex<Targets>>,
+        generation: watch::Sender<u64>,
+        table: Arc<Table>,
+        flips: mpsc::UnboundedReceiver<ProbeKey>,
+        first_round: FirstRound,
+        prober: JoinHandle<()>,
+    }
+
+    impl World {
+        fn start(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize) -> Self {
+            let (sender, flips) = mpsc::unbounded_channel();
+            let targets = Arc::new(Mutex::new(Targets { probes, limit }));
+            let (generation, table) = (watch::Sender::new(1), Arc::new(Table::default()));
+            let source = Arc::clone(&targets);
+            let feed = Feed {
+                generations: generation.subscribe(),
+                targets: Box::new(move || source.lock().unwrap().clone()),
+                flipped: Arc::new(move |keys| keys.iter().for_each(|key| sender.send(key.clone()).unwrap())),
+            };
+            let prober = Prober::new(feed, Arc::clone(&table));
+            let first_round = prober.first_round();
+            Self { targets, generation, table, flips, first_round, prober: tokio::spawn(prober.run()) }
+        }
+
+        fn replace(&self, probes: Vec<(ProbeKey, Arc<Check>)>) {
+            self.targets.lock().unwrap().probes = probes;
+            self.generation.send_modify(|generation| *generation += 1);
+        }
+
+        /// The next flip, as the address and what it became.
+        async fn flip(&mut self) -> (IpAddr, Verdict) {
+            let key = self.flips.recv().await.expect("the prober runs");
+            (key.address, self.table.verdict(&key))
+        }
+    }
+
+    impl Drop for World {
+        fn drop(&mut self) {
+            self.prober.abort();
+        }
+    }
+
+    fn rules(interval: Duration, timeout: Duration) -> Rules {
+        Rules { interval, timeout, fast_interval: interval, rise: 2, fall: 2, jitter_percent: 10 }
+    }
+
+    const QUICK: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn tcp_probe(address: Ipv4Addr, port: u16) -> (ProbeKey, Arc<Check>) {
+        let id = CheckId::new(format!("tcp port={port}"), rules(QUICK, LONG));
+        let check = Check { name: "port".into(), kind: CheckKind::Tcp { port }, id: id.clone() };
+        (ProbeKey { address: address.into(), check: id }, Arc::new(check))
+    }
+
+    /// A probe of a page, which hangs for as long as the server says nothing.
+    fn http_probe(port: u16, path: &str) -> (ProbeKey, Arc<Check>) {
+        let (path, host) = (path.to_owned(), "x.test".to_owned());
+        let id = CheckId::new(path.as_str(), rules(LONG, LONG));
+        let http = HttpCheck { port, path, host, expect: vec![200..=399].into(), body: None };
+        let check = Check { name: "page".into(), kind: CheckKind::Http(http), id: id.clone() };
+        (ProbeKey { address: Ipv4Addr::LOCALHOST.into(), check: id }, Arc::new(check))
+    }
+
+    async fn listen(address: Ipv4Addr, port: u16) -> TcpListener {
+        TcpListener::bind((address, port)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_member_that_dies_goes_down_and_comes_back() {
+        let (one, two) = (Ipv4Addr::new(127, 0, 0, 21), Ipv4Addr::new(127, 0, 0, 22));
+        let first = listen(one, 0).await;
+        let port = first.local_addr().unwrap().port();
+        let _second = listen(two, port).await;
+        let mut world = World::start(vec![tcp_probe(one, port), tcp_probe(two, port)], 10);
+        world.first_round.done().await;
+        let mut up = [world.flip().await, world.flip().await];
+        up.sort();
+        assert_eq!(up, [(one.into(), Verdict::Up), (two.into(), Verdict::Up)]);
+        drop(first);
+        assert_eq!(world.flip().await, (one.into(), Verdict::Down));
+        let report = world.table.report(&tcp_probe(one, port).0).unwrap();
+        assert_eq!(report.last_error.unwrap().0.to_string(), "connection refused");
+        let _first = listen(one, port).await;
+        assert_eq!(world.flip().await, (one.into(), Verdict::Up));
+        assert_eq!(world.table.verdict(&tcp_probe(two, port).0), Verdict::Up);
+    }
+
+    #[tokio::test]
+    async fn the_first_round_ends_after_the_snapshot_has_the_verdicts() {
+        let closed = listen(Ipv4Addr::LOCALHOST, 0).await.local_addr().unwrap().port();
+        let mut world = World::start((1..=50).map(|n| tcp_probe(Ipv4Addr::new(127, 0, 1, n), closed)).collect(), 7);
+        assert!(!*world.first_round.0.borrow());
+        world.first_round.done().await;
+        let mut told = 0;
+        while world.flips.try_recv().is_ok() {
+            told += 1;
+        }
+        assert_eq!(told, 50);
+    }
+
+    #[tokio::test]
+    async fn a_world_without_probes_has_its_first_round_at_once() {
+        World::start(Vec::new(), 1).first_round.done().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_first_round_outlives_the_prober() {
+        let mut world = World::start(vec![http_probe(1, "/")], 1);
+        world.prober.abort();
+        world.first_round.done().await;
+    }
+
+    #[tokio::test]
+    async fn a_probe_under_way_ends_with_its_record() {
+        let server = listen(Ipv4Addr::LOCALHOST, 0).await;
+        let probe = http_probe(server.local_addr().unwrap().port(), "/");
+        let world = World::start(vec![probe.clone()], 1);
+        let (mut stream, _) = server.accept().await.unwrap();
+        world.replace(Vec::new());
+        let mut request = Vec::new();
+        stream.read_to_end(&mut request).await.expect("the probe hangs up, long before its timeout");
+        assert_eq!(world.table.report(&probe.0), None);
+        world.replace(vec![probe]);
+        server.accept().await.expect("the record is back, and is probed again");
+    }
+
+    #[tokio::test]
+    async fn no_more_probes_than_the_limit_are_under_way() {
+        let server = listen(Ipv4Addr::LOCALHOST, 0).await;
+        let port = server.local_addr().unwrap().port();
+        let mut world = World::start((0..20).map(|page| http_probe(port, &format!("/{page}"))).collect(), 3);
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            open.push(server.accept().await.unwrap().0);
+        }
+        for _ in 3..20 {
+            // Nothing else happens in this world until a connection ends, so a fourth would have come by the flip.
+            drop(open.remove(0));
+            assert_eq!(world.flip().await.1, Verdict::Down);
+            open.push(server.accept().await.unwrap().0);
+            assert_eq!(open.len(), 3);
+            let fourth = server.accept();
+            tokio::select! {
+                biased;
+                _ = fourth => panic!("a fourth probe"),
+                () = task::yield_now() => {}
+            }
+        }
+        drop(open);
+        world.first_round.done().await;
+    }
+}

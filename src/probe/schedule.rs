@@ -1,0 +1,270 @@
+//! Which probe is due when. Pure: time and randomness are arguments.
+//!
+//! Probes of a new snapshot start one after another within a second, for the first round must be quick. The second
+//! probe of each falls anywhere in the interval, so that from then on they are spread over it.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt};
+
+use crate::config::Check;
+use crate::health::ProbeKey;
+
+/// Names one probe from when it enters a snapshot to when it leaves it; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ProbeId(u64);
+
+/// Every probe, each either waiting for its time or under way.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    ids: HashMap<ProbeKey, ProbeId>,
+    slots: HashMap<ProbeId, Slot>,
+    /// May hold probes that have left; they are passed over.
+    due: BinaryHeap<Reverse<(Instant, ProbeId)>>,
+    next_id: u64,
+    /// Probes without any result so far.
+    unheard: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: ProbeKey,
+    check: Arc<Check>,
+    started: Option<Instant>,
+    heard: bool,
+}
+
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With a result; `flip_hangs` says whether the next one is wanted sooner.
+    Result { flip_hangs: bool },
+    /// Without one.
+    Nothing,
+}
+
+/// The longest time over which the starts of new probes are spread, and the distance between two when they are few.
+const FIRST_ROUND: Duration = Duration::from_secs(1);
+const FIRST_DISTANCE: Duration = Duration::from_millis(1);
+
+impl Schedule {
+    /// Takes over the probes of a snapshot: who is new becomes due, who is gone is forgotten and returned.
+    pub(super) fn follow(&mut self, probes: Vec<(ProbeKey, Arc<Check>)>, now: Instant) -> Vec<ProbeId> {
+        let mut left = std::mem::take(&mut self.ids);
+        let mut entered = Vec::new();
+        for (key, check) in probes {
+            match left.remove(&key) {
+                Some(id) => {
+                    self.slots.entry(id).and_modify(|slot| slot.check = check);
+                    self.ids.insert(key, id);
+                }
+                None if !self.ids.contains_key(&key) => entered.push(self.enter(key, check)),
+                None => {}
+            }
+        }
+        let distance = FIRST_DISTANCE.min(FIRST_ROUND / u32::try_from(entered.len()).unwrap_or(u32::MAX).max(1));
+        let mut at = now;
+        for id in entered {
+            self.due.push(Reverse((at, id)));
+            at += distance;
+        }
+        for id in left.values() {
+            let slot = self.slots.remove(id);
+            self.unheard -= usize::from(slot.is_some_and(|slot| !slot.heard));
+        }
+        left.into_values().collect()
+    }
+
+    /// When the next probe is due.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, id))) = self.due.peek() {
+            if self.slots.contains_key(id) {
+                return Some(*at);
+            }
+            self.due.pop();
+        }
+        None
+    }
+
+    /// Starts the probe that has been due for longest.
+    pub(super) fn start_due(&mut self, now: Instant) -> Option<(ProbeId, ProbeKey, Arc<Check>)> {
+        self.next_due().filter(|at| *at <= now)?;
+        let Reverse((_, id)) = self.due.pop()?;
+        let slot = self.slots.get_mut(&id)?;
+        slot.started = Some(now);
+        Some((id, slot.key.clone(), Arc::clone(&slot.check)))
+    }
+
+    /// Whose probe it is; `None` for one that has left.
+    pub(super) fn probe(&self, id: ProbeId) -> Option<(&ProbeKey, &Check)> {
+        self.slots.get(&id).map(|slot| (&slot.key, &*slot.check))
+    }
+
+    /// Notes that a probe has ended, and when the next one is due: never before `now`, so that what is late is not
+    /// made up for.
+    pub(super) fn end(&mut self, id: ProbeId, ending: Ending, now: Instant, random: &mut impl Rng) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let (rules, draw) = (slot.check.rules(), random.random::<f64>());
+        let pause = match ending {
+            Ending::Result { .. } if !slot.heard => {
+                slot.heard = true;
+                self.unheard -= 1;
+                rules.interval.mul_f64(draw)
+            }
+            Ending::Result { flip_hangs } => rules.pause(flip_hangs, draw),
+            Ending::Nothing => rules.pause(false, draw),
+        };
+        let started = slot.started.take().unwrap_or(now);
+        self.due.push(Reverse(((started + pause).max(now), id)));
+    }
+
+    /// Whether every probe has had a result.
+    pub(super) fn all_heard(&self) -> bool {
+        self.unheard == 0
+    }
+
+    fn enter(&mut self, key: ProbeKey, check: Arc<Check>) -> ProbeId {
+        let id = ProbeId(self.next_id);
+        self.next_id += 1;
+        self.unheard += 1;
+        self.ids.insert(key.clone(), id);
+        self.slots.insert(id, Slot { key, check, started: None, heard: false });
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    use super::*;
+    use crate::config::CheckKind;
+    use crate::health::{CheckId, Rules};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn check() -> Arc<Check> {
+        let rules = Rules {
+            interval: 5 * SECOND,
+            timeout: 2 * SECOND,
+            fast_interval: SECOND,
+            rise: 3,
+            fall: 2,
+            jitter_percent: 0,
+        };
+        Arc::new(Check { name: "c".into(), kind: CheckKind::Tcp { port: 1 }, id: CheckId::new("tcp port=1", rules) })
+    }
+
+    fn probe(number: u32) -> (ProbeKey, Arc<Check>) {
+        let check = check();
+        (ProbeKey { address: IpAddr::V4(Ipv4Addr::from_bits(number)), check: check.id.clone() }, check)
+    }
+
+    fn random() -> SmallRng {
+        SmallRng::seed_from_u64(1)
+    }
+
+    /// Starts all that is due at `now`.
+    fn start(schedule: &mut Schedule, now: Instant) -> Vec<(ProbeId, ProbeKey)> {
+        std::iter::from_fn(|| schedule.start_due(now)).map(|(id, key, _)| (id, key)).collect()
+    }
+
+    const PASS: Ending = Ending::Result { flip_hangs: false };
+
+    #[test]
+    fn the_first_round_starts_within_a_second_and_not_at_once() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        assert_eq!(schedule.next_due(), None);
+        schedule.follow((0..10_000).map(probe).collect(), now);
+        assert_eq!(start(&mut schedule, now).len(), 1);
+        let half = start(&mut schedule, now + SECOND / 2).len();
+        assert!((4_900..=5_100).contains(&half), "{half}");
+        assert_eq!(1 + half + start(&mut schedule, now + SECOND).len(), 10_000);
+        let mut few = Schedule::default();
+        few.follow((0..8).map(probe).collect(), now);
+        assert_eq!(start(&mut few, now + Duration::from_millis(7)).len(), 8);
+    }
+
+    #[test]
+    fn the_second_probe_falls_anywhere_and_the_next_keep_the_interval() {
+        let (mut schedule, now, mut random) = (Schedule::default(), Instant::now(), random());
+        schedule.follow((0..1000).map(probe).collect(), now);
+        for (id, _) in start(&mut schedule, now + SECOND) {
+            schedule.end(id, PASS, now + SECOND, &mut random);
+        }
+        let mut started = 0;
+        for second in 1..=5 {
+            let ids = start(&mut schedule, now + (1 + second) * SECOND);
+            assert!((150..=250).contains(&ids.len()), "{} in second {second}", ids.len());
+            started += ids.len();
+        }
+        assert_eq!(started, 1000);
+    }
+
+    /// One probe that has been heard once, and that started at the returned time.
+    fn heard(random: &mut SmallRng) -> (Schedule, ProbeId, Instant) {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.follow(vec![probe(1)], now);
+        let (id, _) = start(&mut schedule, now)[0].clone();
+        schedule.end(id, PASS, now, random);
+        let at = now + 5 * SECOND;
+        assert_eq!(start(&mut schedule, at).len(), 1);
+        (schedule, id, at)
+    }
+
+    #[test]
+    fn the_interval_is_from_start_to_start_and_short_while_a_flip_hangs() {
+        for (ending, took, due) in [
+            (PASS, 0, 5),
+            (PASS, 2, 5),
+            (Ending::Result { flip_hangs: true }, 0, 1),
+            (Ending::Result { flip_hangs: true }, 2, 2),
+            (PASS, 9, 9),
+            (Ending::Nothing, 1, 5),
+        ] {
+            let mut random = random();
+            let (mut schedule, id, at) = heard(&mut random);
+            assert_eq!(schedule.next_due(), None, "a probe under way is not due");
+            schedule.end(id, ending, at + took * SECOND, &mut random);
+            assert_eq!(schedule.next_due(), Some(at + due * SECOND), "{ending:?} after {took} s");
+        }
+    }
+
+    #[test]
+    fn who_leaves_is_not_started_again_and_who_stays_keeps_its_time() {
+        let mut random = random();
+        let (mut schedule, id, at) = heard(&mut random);
+        schedule.end(id, PASS, at, &mut random);
+        assert_eq!(schedule.follow(vec![probe(1), probe(2), probe(2)], at), []);
+        let new = start(&mut schedule, at);
+        assert_eq!(new.iter().map(|(_, key)| key.clone()).collect::<Vec<_>>(), [probe(2).0]);
+        assert_eq!(schedule.next_due(), Some(at + 5 * SECOND));
+        assert_eq!(schedule.follow(vec![probe(2)], at), [id]);
+        assert_eq!(schedule.next_due(), None);
+        schedule.end(id, PASS, at, &mut random);
+        assert_eq!((schedule.next_due(), schedule.probe(id).is_none()), (None, true));
+    }
+
+    #[test]
+    fn the_first_round_ends_with_the_last_result() {
+        let (mut schedule, now, mut random) = (Schedule::default(), Instant::now(), random());
+        assert!(schedule.all_heard());
+        schedule.follow(vec![probe(1), probe(2), probe(3)], now);
+        let ids: Vec<_> = start(&mut schedule, now + SECOND).into_iter().map(|(id, _)| id).collect();
+        schedule.end(ids[0], PASS, now + SECOND, &mut random);
+        schedule.end(ids[1], Ending::Nothing, now + SECOND, &mut random);
+        assert!(!schedule.all_heard());
+        schedule.follow(vec![probe(1), probe(2)], now + SECOND);
+        assert!(!schedule.all_heard(), "the second has had no result");
+        schedule.end(ids[1], PASS, now + SECOND, &mut random);
+        assert!(schedule.all_heard());
+        schedule.follow(vec![probe(4)], now + SECOND);
+        assert!(!schedule.all_heard());
+    }
+}
