@@ -21,7 +21,10 @@
 //!
 //! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
 
+pub mod admin;
 pub mod answer;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod health;
 pub mod logging;
@@ -29,6 +32,7 @@ pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod probe;
+pub mod reload;
 pub mod server;
 pub mod shutdown;
 pub mod snapshot;

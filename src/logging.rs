@@ -5,17 +5,15 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// The environment variable that sets the level where no `--log` is given.
+/// The environment variable that sets the level where the command line does not.
 pub const VARIABLE: &str = "KOFN_LOG";
 
 /// Starts the log at `filter`: a level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as
-/// `info,kofn::probe=debug`. Without one, [`VARIABLE`] is asked, and without that it is `info`.
+/// `info,kofn::probe=debug`.
 ///
 /// # Errors
 /// When the filter is not one.
-pub fn start(filter: Option<&str>) -> Result<(), ParseError> {
-    let from_environment = std::env::var(VARIABLE).ok();
-    let filter = filter.or(from_environment.as_deref()).unwrap_or("info");
+pub fn start(filter: &str) -> Result<(), ParseError> {
     let terminal = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse(filter)?)

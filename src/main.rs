@@ -1,3 +1,7 @@
 //! The kofn program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kofn::cli::main()
+}

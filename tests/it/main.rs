@@ -1,11 +1,19 @@
 //! Everything that needs the real program: one binary, one harness, a file per topic.
 //!
 //! ```text
-//! layers   the import table of docs/architecture.md, executed over src/
+//! serve    the shipped zones, answered          reload     files that change under it
+//! health   backends that die and come back      cli        each command, its print and its exit code
+//! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! probing  dead backends and the hands they leave
 //! scenarios   transcripts of what the engine answers
 //! ```
 
+mod cli;
+mod harness;
+mod health;
 mod layers;
 mod probing;
+mod reload;
 mod scenarios;
+mod serve;
+mod stop;

@@ -64,11 +64,12 @@ impl Loader<'_> {
         if self.open.contains(&canonical) {
             return refuse(format!("{} includes itself", path.display()), "no circle of files");
         }
+        // A file that cannot be read is noted, too: the zone is to be read again when it can.
+        self.files.push(path.as_path().into());
         let text = match read_regular(&path) {
             Ok(text) => text,
             Err(error) => return refuse(format!("{}: {error}", path.display()), "a readable file"),
         };
-        self.files.push(path.into());
         self.open.push(canonical);
         self.read(&text, file, origin);
         self.open.pop();

@@ -61,7 +61,7 @@ pub struct Loaded {
     pub apex: Name,
     /// The records within the zone, in the order of the text.
     pub records: Records,
-    /// The files that were read, the zone file first: [`super::Place::file`] is an index into them.
+    /// The files that were read, or were to be read, the zone file first: [`super::Place::file`] is an index into them.
     pub files: Vec<Arc<Path>>,
     /// What is wrong.
     pub faults: Faults,

@@ -1,0 +1,140 @@
+//! The JSON that the admin listener and the control socket speak, shared with the commands that read it.
+//!
+//! Times are RFC 3339 in UTC; a field that has no value is `null`, never left out, so that a script can rely on it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where the status is.
+pub const STATUS_PATH: &str = "/api/v1/status";
+/// Where a reload is asked for, by POST and on the control socket only.
+pub const RELOAD_PATH: &str = "/api/v1/reload";
+
+/// The answer to [`STATUS_PATH`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the running program.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// The number of the snapshot that is served.
+    pub generation: u64,
+    /// What is wrong with kofn.toml and the zones folder, with places.
+    pub faults: Vec<String>,
+    /// The zones that are configured, served or not, by name.
+    pub zones: Vec<Zone>,
+    /// The pools of all zones, by name.
+    pub pools: Vec<Pool>,
+    /// What came in and what became of it.
+    pub queries: Queries,
+}
+
+/// One zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Zone {
+    /// The apex.
+    pub name: String,
+    /// The file that it is read from.
+    pub file: String,
+    /// Whether it is served, and as what.
+    pub state: ZoneState,
+    /// The serial that is served.
+    pub serial: Option<u32>,
+    /// How many records are served.
+    pub records: usize,
+    /// When the zone that is served was read.
+    pub loaded: Option<Timestamp>,
+    /// For what the files, as they stand now, are not served, with places.
+    pub errors: Vec<String>,
+    /// What is served though it deserves a look.
+    pub warnings: Vec<String>,
+}
+
+/// What a zone's queries get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneState {
+    /// The files as they stand.
+    Current,
+    /// The last good state, because the files have a fault.
+    Stale,
+    /// SERVFAIL, because the files never were good since the start.
+    Broken,
+}
+
+/// One pool: the members of one owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The owner.
+    pub name: String,
+    /// The zone it is in.
+    pub zone: String,
+    /// The name of the check, if the members have one.
+    pub check: Option<String>,
+    /// Its RRsets that are balanced.
+    pub families: Vec<Family>,
+}
+
+/// The members of one address family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Family {
+    /// `A` or `AAAA`.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// How many addresses an answer holds.
+    pub k: u16,
+    /// How many members may be handed out now.
+    pub eligible: usize,
+    /// Whether so few are healthy that all are served.
+    pub panic: bool,
+    /// In address order.
+    pub members: Vec<Member>,
+}
+
+/// One address of a pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The address.
+    pub address: IpAddr,
+    /// Its share, beside the weights of the others.
+    pub weight: f64,
+    /// `unknown`, `up` or `down`.
+    pub verdict: String,
+    /// Whether it is in the hands that are dealt now.
+    pub served: bool,
+    /// Why it is, or is not.
+    pub standing: String,
+    /// Since when the verdict holds.
+    pub since: Option<Timestamp>,
+    /// When it was asked last.
+    pub last_probe: Option<Timestamp>,
+    /// Why the last failed probe failed.
+    pub last_error: Option<String>,
+}
+
+/// Counters since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queries {
+    /// Packets and TCP messages that came in.
+    pub received: u64,
+    /// How they ended: the sum is `received` whenever the workers rest. Outcomes that never happened are left out.
+    pub outcomes: BTreeMap<String, u64>,
+}
+
+/// The answer to [`RELOAD_PATH`], given when the files have been read and what was good is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The zones that are served now.
+    pub zones: usize,
+    /// Those that were taken anew.
+    pub changed: Vec<String>,
+    /// What was not taken and why, with places.
+    pub errors: Vec<String>,
+    /// What was taken though it deserves a look, and what takes a restart.
+    pub warnings: Vec<String>,
+}

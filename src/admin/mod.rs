@@ -1,0 +1,81 @@
+//! Layer 3: watching and steering the running server over HTTP.
+//!
+//! ```text
+//! admin.listen, loopback ──────► GET  /api/v1/status ─┐
+//! state/control.sock, mode 0600 ► GET  /api/v1/status ─┴─► Sources: snapshot, verdicts, counters, files
+//!                                POST /api/v1/reload ───► whoever reads the files
+//! ```
+//!
+//! * Reading is open to the machine; what changes something goes only through the socket, which the file system guards.
+//! * Nothing here is on the way of a query.
+//!
+//! Not here: the commands that ask (`cli`).
+
+pub mod api;
+mod control;
+mod status;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::{TcpListener, UnixListener};
+
+pub use control::{Control, ControlError, Ownership, SOCKET};
+pub use status::Sources;
+
+/// Has the files read again; `None` when the server is about to end.
+pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<api::Reloaded>> + Send>> + Send + Sync>;
+
+/// Why there is no admin listener.
+#[derive(Debug, thiserror::Error)]
+#[error("admin: cannot listen on {address}: {error}; admin.listen or --admin names another address, or off")]
+pub struct ListenError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// Binds the admin listener.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|error| ListenError { address, error })
+}
+
+/// Answers on the control socket and, if there is one, on the admin listener. It ends only when it is dropped.
+///
+/// # Errors
+/// When a listener fails for good.
+pub async fn serve(
+    control: UnixListener,
+    admin: Option<TcpListener>,
+    sources: Arc<Sources>,
+    reload: Reload,
+) -> io::Result<()> {
+    let reading = Router::new().route(api::STATUS_PATH, get(status)).with_state(sources);
+    let steering = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
+    let control = axum::serve(control, reading.clone().merge(steering));
+    match admin {
+        None => control.await,
+        Some(admin) => tokio::try_join!(control, axum::serve(admin, reading)).map(|((), ())| ()),
+    }
+}
+
+async fn status(State(sources): State<Arc<Sources>>) -> Json<api::Status> {
+    Json(sources.status())
+}
+
+async fn reloaded(State(reload): State<Arc<Reload>>) -> Response {
+    match reload().await {
+        Some(reloaded) => Json(reloaded).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to end\n").into_response(),
+    }
+}

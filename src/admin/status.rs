@@ -1,0 +1,101 @@
+//! The status as JSON, made from the snapshot, the verdicts and the counters at the moment it is asked for.
+
+use std::process;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::api;
+use crate::health::{Report, Table};
+use crate::metrics::{Outcome, Registry};
+use crate::pool::{Member, Standing};
+use crate::snapshot::{FamilyPool, Pool, Reader};
+
+/// What the status is made from.
+pub struct Sources {
+    /// What is served.
+    pub reader: Reader,
+    /// What the probes say.
+    pub table: Arc<Table>,
+    /// What was counted.
+    pub registry: Arc<Registry>,
+    /// How the files stand: what is wrong with them as a whole, and each zone.
+    pub files: Box<dyn Fn() -> (Vec<String>, Vec<api::Zone>) + Send + Sync>,
+    /// When the program started.
+    pub started: Timestamp,
+}
+
+impl Sources {
+    pub(super) fn status(&self) -> api::Status {
+        let snapshot = self.reader.load();
+        let clock = Clock::now();
+        let (faults, zones) = (self.files)();
+        api::Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: process::id(),
+            started: self.started,
+            generation: snapshot.generation,
+            faults,
+            zones,
+            pools: snapshot.pools().map(|(zone, pool)| self.pool(&zone.to_string(), pool, &clock)).collect(),
+            queries: self.queries(),
+        }
+    }
+
+    fn pool(&self, zone: &str, pool: &Pool, clock: &Clock) -> api::Pool {
+        let families = [("A", pool.policy.k.a, &pool.a), ("AAAA", pool.policy.k.aaaa, &pool.aaaa)];
+        let families = families.into_iter().filter_map(|(rtype, k, family)| {
+            let FamilyPool { members, selection, .. } = family.as_ref()?;
+            let members = members.iter().zip(&selection.standings);
+            Some(api::Family {
+                rtype: rtype.into(),
+                k,
+                eligible: selection.eligible.len(),
+                panic: selection.panic,
+                members: members.map(|(member, standing)| self.member(pool, member, *standing, clock)).collect(),
+            })
+        });
+        api::Pool {
+            name: pool.owner.to_string(),
+            zone: zone.into(),
+            check: pool.check.as_ref().map(|check| check.name.to_string()),
+            families: families.collect(),
+        }
+    }
+
+    fn member(&self, pool: &Pool, member: &Member, standing: Standing, clock: &Clock) -> api::Member {
+        let report = pool.probe_of(member.address).and_then(|probe| self.table.report(&probe));
+        let of = |field: fn(&Report) -> Option<Instant>| report.as_ref().and_then(field).map(|at| clock.wall(at));
+        api::Member {
+            address: member.address,
+            weight: member.weight,
+            verdict: report.as_ref().map_or(member.verdict, |report| report.verdict).name().into(),
+            served: standing.is_served(),
+            standing: standing.to_string(),
+            since: of(|report| Some(report.since)),
+            last_probe: of(|report| report.last_probe),
+            last_error: report.and_then(|report| report.last_error).map(|(reason, _)| reason.to_string()),
+        }
+    }
+
+    fn queries(&self) -> api::Queries {
+        let totals = self.registry.totals();
+        let counts = Outcome::ALL.iter().map(|outcome| (outcome.label().to_owned(), totals.outcome(*outcome)));
+        api::Queries { received: totals.received(), outcomes: counts.filter(|(_, count)| *count > 0).collect() }
+    }
+}
+
+/// One moment on both clocks: verdicts are dated by the one that never jumps, people by the other.
+struct Clock(Instant, Timestamp);
+
+impl Clock {
+    fn now() -> Self {
+        Self(Instant::now(), Timestamp::now())
+    }
+
+    fn wall(&self, at: Instant) -> Timestamp {
+        let age = SignedDuration::try_from(self.0.saturating_duration_since(at)).unwrap_or_default();
+        self.1.checked_sub(age).unwrap_or(self.1)
+    }
+}

@@ -1,0 +1,242 @@
+//! Layer 4: the program. [`App::build`] takes what it needs of the system, [`App::run`] serves, then drains.
+//!
+//! ```text
+//! build: signals, state folder, DNS sockets, admin      what cannot be had is told before anything is read
+//! run:   zones ─► first round of probes ─► workers ─► ready ─► … ─► SIGTERM ─► sockets drained ─► end
+//! ```
+//!
+//! The tasks do not know each other; what one needs of another is handed to it here.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use crate::admin::{self, Control, ControlError, ListenError, api};
+use crate::config::Settings;
+use crate::health::Table;
+use crate::metrics::Registry;
+use crate::probe::{Feed, FirstRound, Prober, Targets};
+use crate::reload::{Fault, Follower, Handle, Loader, Overview, Pass, SettingsSource, Severity, Standing};
+use crate::server::{self, BindError, Bound, Running};
+use crate::shutdown::{Request, Signals};
+use crate::snapshot::Publisher;
+
+/// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
+/// probe ends.
+const FIRST_ROUND: Duration = Duration::from_secs(3);
+
+/// Why the program cannot have what it needs.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No handler of signals.
+    #[error("signals: {0}")]
+    Signals(io::Error),
+    /// The state folder.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// An address to answer on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin address.
+    #[error(transparent)]
+    Admin(#[from] ListenError),
+}
+
+/// The program, with all of its sockets and nothing read yet.
+#[derive(Debug)]
+pub struct App {
+    signals: Signals,
+    control: Control,
+    bound: Bound,
+    admin: Option<TcpListener>,
+    table: Arc<Table>,
+    publisher: Arc<Publisher>,
+    loader: Loader,
+    started: Timestamp,
+}
+
+impl App {
+    /// Takes the signals, the state folder and the sockets.
+    ///
+    /// # Errors
+    /// With the first that cannot be had.
+    pub async fn build(source: SettingsSource, settings: Settings) -> Result<Self, BuildError> {
+        let signals = Signals::new().map_err(BuildError::Signals)?;
+        let control = Control::bind(&settings.state)?;
+        let bound = server::bind(&settings)?;
+        let admin = match settings.admin {
+            Some(address) => Some(admin::listen(address).await?),
+            None => None,
+        };
+        for address in bound.addresses() {
+            info!(addr = %address, workers = settings.workers, "listening for DNS");
+        }
+        if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
+            info!(%address, "status by HTTP");
+        }
+        let table = Arc::new(Table::default());
+        let publisher = Publisher::new(Arc::new(settings.clone()), Arc::clone(&table));
+        let loader = Loader::new(source, settings, Arc::clone(&publisher));
+        Ok(Self { signals, control, bound, admin, table, publisher, loader, started: Timestamp::now() })
+    }
+
+    /// Reads the zones, waits for the first verdicts, and serves until a signal says to stop. What has arrived by then is
+    /// still answered.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub async fn run(self) -> io::Result<()> {
+        let Self { mut signals, control, bound, admin, table, publisher, loader, started } = self;
+        let Control { listener, ownership } = control;
+        let solver = Solver::start(Arc::clone(&publisher))?;
+        let overview = loader.overview();
+        let (follower, handle) = Follower::start(loader).await;
+
+        let mut tasks = JoinSet::new();
+        let prober = Prober::new(feed(&publisher), Arc::clone(&table));
+        let first_round = prober.first_round();
+        tasks.spawn(prober.run());
+        tokio::select! {
+            () = wait_for(first_round) => {}
+            () = stop_requested(&mut signals, &handle) => return Ok(()),
+        }
+        let registry = Arc::new(Registry::default());
+        let running = bound.run(&publisher.reader(), &registry)?;
+        tasks.spawn(follower.run());
+        let files = overview.clone();
+        let sources = admin::Sources {
+            reader: publisher.reader(),
+            table,
+            registry,
+            files: Box::new(move || files_as_json(&files.borrow())),
+            started,
+        };
+        let reload = reload_by(handle.clone());
+        tasks.spawn(async move {
+            if let Err(error) = admin::serve(listener, admin, Arc::new(sources), reload).await {
+                error!("admin and control socket ended: {error}");
+            }
+        });
+        tell_ready(&overview);
+        stop_requested(&mut signals, &handle).await;
+        drain(running, &mut signals, &handle).await;
+        tasks.shutdown().await;
+        solver.stop();
+        drop(ownership);
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn wait_for(mut first_round: FirstRound) {
+    if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
+        warn!("the first round of probes is not over after {FIRST_ROUND:?}; who has no verdict is served");
+    }
+}
+
+/// Returns when a signal says to stop; reloads for those that say so.
+async fn stop_requested(signals: &mut Signals, handle: &Handle) {
+    while signals.next().await == Request::Reload {
+        info!("SIGHUP: reading all files again");
+        let handle = handle.clone();
+        tokio::spawn(async move { handle.reload().await });
+    }
+}
+
+/// A second signal ends what the first one let finish.
+async fn drain(running: Running, signals: &mut Signals, handle: &Handle) {
+    info!("stopping: what has arrived is answered");
+    tokio::select! {
+        _ = tokio::task::spawn_blocking(|| running.stop()) => {}
+        () = stop_requested(signals, handle) => warn!("stopping at once"),
+    }
+}
+
+fn tell_ready(overview: &watch::Receiver<Arc<Overview>>) {
+    let overview = overview.borrow();
+    let served = overview.zones.iter().filter(|zone| zone.served.is_some()).count();
+    if served == 0 {
+        warn!("there is no zone to serve; a file NAME.zone in the zones folder adds one, now or later");
+    }
+    info!(zones = served, broken = overview.zones.len() - served, "ready");
+}
+
+/// The prober's view of the snapshots.
+fn feed(publisher: &Arc<Publisher>) -> Feed {
+    let (reader, publisher) = (publisher.reader(), Arc::clone(publisher));
+    Feed {
+        generations: publisher.generations(),
+        targets: Box::new(move || {
+            let snapshot = reader.load();
+            Targets { probes: snapshot.probes(), limit: snapshot.settings.limits.probes }
+        }),
+        flipped: Arc::new(move |probes| publisher.refresh(probes)),
+    }
+}
+
+fn reload_by(handle: Handle) -> admin::Reload {
+    Box::new(move || {
+        let handle = handle.clone();
+        Box::pin(async move { handle.reload().await.map(pass_as_json) })
+    })
+}
+
+fn pass_as_json(pass: Pass) -> api::Reloaded {
+    let (errors, warnings): (Vec<_>, Vec<_>) = pass.faults.iter().partition(|fault| fault.severity == Severity::Error);
+    let (errors, warnings) = (texts(errors), texts(warnings));
+    api::Reloaded { zones: pass.served, changed: pass.changed, errors, warnings }
+}
+
+fn files_as_json(overview: &Overview) -> (Vec<String>, Vec<api::Zone>) {
+    (texts(&overview.faults), overview.zones.iter().map(zone_as_json).collect())
+}
+
+fn zone_as_json(standing: &Standing) -> api::Zone {
+    let Standing { source, served, errors, warnings } = standing;
+    api::Zone {
+        name: source.apex.to_string(),
+        file: source.zone.display().to_string(),
+        state: match served {
+            None => api::ZoneState::Broken,
+            Some(_) if errors.is_empty() => api::ZoneState::Current,
+            Some(_) => api::ZoneState::Stale,
+        },
+        serial: served.map(|served| served.serial.0),
+        records: served.map_or(0, |served| served.records),
+        loaded: served.map(|served| served.loaded),
+        errors: texts(errors),
+        warnings: texts(warnings),
+    }
+}
+
+fn texts<'a>(faults: impl IntoIterator<Item = &'a Fault>) -> Vec<String> {
+    faults.into_iter().map(Fault::to_string).collect()
+}
+
+/// The thread that spreads large rotations anew.
+struct Solver {
+    publisher: Arc<Publisher>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Solver {
+    fn start(publisher: Arc<Publisher>) -> io::Result<Self> {
+        let solving = Arc::clone(&publisher);
+        let thread = thread::Builder::new().name("solver".into()).spawn(move || solving.solve_until_stopped())?;
+        Ok(Self { publisher, thread })
+    }
+
+    fn stop(self) {
+        self.publisher.stop();
+        // If it panicked it has said so, and nothing is left to solve.
+        let _ = self.thread.join();
+    }
+}

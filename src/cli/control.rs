@@ -1,0 +1,57 @@
+//! The commands' end of the control socket: one HTTP request to the running server.
+
+use std::io;
+use std::path::Path;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::Failure;
+use crate::admin::SOCKET;
+
+/// Asks the server that runs on `state`.
+///
+/// # Errors
+/// When no server listens there, or it refuses.
+pub(super) fn ask<T: DeserializeOwned>(state: &Path, method: Method, path: &str) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
+    let body = runtime.block_on(exchange(&state.join(SOCKET), method, path))?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Failure::unavailable(format!("the server answers what this kofn does not understand: {error}"))
+    })
+}
+
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, Failure> {
+    let failed = |error: hyper::Error| Failure::unavailable(format!("{}: {error}", socket.display()));
+    let stream = UnixStream::connect(socket).await.map_err(|error| explain(socket, &error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "kofn")
+        .body(Empty::<Bytes>::new())
+        .expect("a request of constants");
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
+    match status {
+        StatusCode::OK => Ok(body),
+        _ => Err(Failure::unavailable(format!("the server says {status}: {}", String::from_utf8_lossy(&body)))),
+    }
+}
+
+fn explain(socket: &Path, error: &io::Error) -> Failure {
+    let what = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "no server runs on this state folder; start one with `kofn`, or name its folder with --state"
+        }
+        io::ErrorKind::PermissionDenied => "only the user that the server runs as may ask it",
+        _ => return Failure::unavailable(format!("{}: {error}", socket.display())),
+    };
+    Failure::unavailable(format!("{}: {what}", socket.display()))
+}

@@ -1,0 +1,56 @@
+//! How the commands end: exit codes by sysexits.h, so that a script and a service manager can tell faults apart.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// 64: the command line is wrong.
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
+        Self { code: USAGE, message: message.to_string() }
+    }
+
+    /// 65: the data that was read has a fault.
+    pub(super) fn data(message: impl fmt::Display) -> Self {
+        Self { code: 65, message: message.to_string() }
+    }
+
+    /// 66: a file that was named cannot be read.
+    pub(super) fn no_input(message: impl fmt::Display) -> Self {
+        Self { code: 66, message: message.to_string() }
+    }
+
+    /// 69: no server is there to answer, or it cannot have what it needs.
+    pub(super) fn unavailable(message: impl fmt::Display) -> Self {
+        Self { code: 69, message: message.to_string() }
+    }
+
+    /// 71: the system refuses what every program may have, such as a thread.
+    pub(super) fn system(message: impl fmt::Display) -> Self {
+        Self { code: 71, message: message.to_string() }
+    }
+
+    /// 78: the settings have a fault.
+    pub(super) fn settings(message: impl fmt::Display) -> Self {
+        Self { code: 78, message: message.to_string() }
+    }
+
+    /// Says the failure on stderr and ends with its code.
+    pub(super) fn report(&self) -> ExitCode {
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+/// 64: the command line is wrong.
+pub(super) const USAGE: u8 = 64;

@@ -1,0 +1,60 @@
+//! `kofn serve`, or `kofn` alone: the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::settings::{AddressOrOff, Config, address_or_off};
+use super::{Failure, settings};
+use crate::app::{App, BuildError};
+use crate::logging;
+use crate::reload::Overrides;
+
+/// Serve the zones; the default
+///
+/// Zone files, policies and kofn.toml are followed while it runs. SIGHUP reads them all again, SIGTERM and SIGINT finish
+/// what has arrived and end.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: Config,
+    /// Where to answer, by UDP and TCP; may be given again. Port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+    /// The folder of zone files
+    #[arg(long, value_name = "FOLDER")]
+    zones: Option<PathBuf>,
+    /// The folder of what must survive a restart, and of the control socket
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// Where status is read by HTTP, on loopback, or off
+    #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = address_or_off)]
+    admin: Option<AddressOrOff>,
+    /// What to log: error, warn, info, debug, trace, or such as info,kofn::probe=debug
+    #[arg(long, value_name = "LEVEL", env = logging::VARIABLE, default_value = "info")]
+    log: String,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        logging::start(&self.log).map_err(|error| Failure::usage(format!("--log {}: {error}", self.log)))?;
+        let source = self.config.source(Overrides {
+            listen: self.listen,
+            zones: self.zones,
+            state: self.state,
+            admin: self.admin.map(|AddressOrOff(address)| address),
+        });
+        let settings = settings::load(&source)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::system)?;
+        runtime.block_on(async {
+            let app = App::build(source, settings).await.map_err(failure)?;
+            app.run().await.map_err(Failure::system)
+        })
+    }
+}
+
+fn failure(error: BuildError) -> Failure {
+    match error {
+        BuildError::Signals(error) => Failure::system(error),
+        error => Failure::unavailable(error),
+    }
+}

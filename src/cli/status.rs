@@ -1,0 +1,174 @@
+//! `kofn status`: what the running server serves: zones, pools, members.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use hyper::Method;
+use jiff::Timestamp;
+
+use super::settings::State;
+use super::{Failure, control};
+use crate::admin::api::{self, STATUS_PATH, ZoneState};
+
+/// Show what the running server serves: zones, pools, members
+///
+/// It asks over the control socket in the state folder, which only the user that the server runs as may do.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    state: State,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let status: api::Status = control::ask(&self.state.folder()?, Method::GET, STATUS_PATH)?;
+        if self.json {
+            return super::print_json(&status);
+        }
+        let now = Timestamp::now();
+        let mut text = headline(&status, now);
+        text.push_str(&zones(&status.zones, now));
+        text.push_str(&pools(&status.pools, now));
+        super::print_all(&mut anstream::stdout(), text.as_bytes())
+    }
+}
+
+fn headline(status: &api::Status, now: Timestamp) -> String {
+    let bold = Style::new().bold();
+    let mut text = format!(
+        "{bold}kofn {}{bold:#}, process {}, started {} ago, generation {}\n{} queries",
+        status.version,
+        status.pid,
+        age(status.started, now),
+        status.generation,
+        status.queries.received
+    );
+    for (index, (outcome, count)) in status.queries.outcomes.iter().enumerate() {
+        let _ = write!(text, "{} {count} {outcome}", if index == 0 { ":" } else { "," });
+    }
+    text.push('\n');
+    for fault in &status.faults {
+        let _ = writeln!(text, "{}fault{:#}: {fault}", super::WARN, super::WARN);
+    }
+    text
+}
+
+fn zones(zones: &[api::Zone], now: Timestamp) -> String {
+    if zones.is_empty() {
+        return "\nno zones\n".into();
+    }
+    let mut table = table(&["ZONE", "STATE", "SERIAL", "RECORDS", "READ"]);
+    for zone in zones {
+        let (word, colour) = match zone.state {
+            ZoneState::Current => ("current", Color::Green),
+            ZoneState::Stale => ("stale", Color::Yellow),
+            ZoneState::Broken => ("broken", Color::Red),
+        };
+        table.add_row([
+            Cell::new(&zone.name),
+            Cell::new(word).fg(colour),
+            Cell::new(zone.serial.map_or("-".into(), |serial| serial.to_string())),
+            Cell::new(zone.records),
+            Cell::new(zone.loaded.map_or("-".into(), |loaded| format!("{} ago", age(loaded, now)))),
+        ]);
+    }
+    let mut text = format!("\n{}\n", table.trim_fmt());
+    let (red, yellow) = (super::BAD, super::WARN);
+    for zone in zones {
+        for error in &zone.errors {
+            let _ = writeln!(text, "  {red}error{red:#}: {error}");
+        }
+        for warning in &zone.warnings {
+            let _ = writeln!(text, "  {yellow}warning{yellow:#}: {warning}");
+        }
+    }
+    text
+}
+
+fn pools(pools: &[api::Pool], now: Timestamp) -> String {
+    if pools.is_empty() {
+        return "\nno pools\n".into();
+    }
+    let mut text = String::new();
+    for (pool, family) in pools.iter().flat_map(|pool| pool.families.iter().map(move |family| (pool, family))) {
+        let (bold, red) = (Style::new().bold(), super::BAD);
+        let _ = write!(
+            text,
+            "\n{bold}{} {}{bold:#}: {} of {} eligible members an answer, {} members, check {}",
+            pool.name,
+            family.rtype,
+            usize::from(family.k).min(family.eligible),
+            family.eligible,
+            family.members.len(),
+            pool.check.as_deref().unwrap_or("none")
+        );
+        if family.panic {
+            let _ = write!(text, ", {red}panic{red:#}: too few are healthy, so all are served");
+        }
+        let _ = writeln!(text, "\n{}", members(&family.members, now).trim_fmt());
+    }
+    text
+}
+
+fn members(members: &[api::Member], now: Timestamp) -> Table {
+    let mut table = table(&["MEMBER", "VERDICT", "SINCE", "STANDING", "LAST ERROR"]);
+    for member in members {
+        let colour = match member.verdict.as_str() {
+            "up" => Color::Green,
+            "down" => Color::Red,
+            _ => Color::Yellow,
+        };
+        table.add_row([
+            Cell::new(member.address),
+            Cell::new(&member.verdict).fg(colour),
+            Cell::new(member.since.map_or("-".into(), |since| age(since, now))),
+            Cell::new(&member.standing),
+            Cell::new(member.last_error.as_deref().unwrap_or("-")),
+        ]);
+    }
+    table
+}
+
+/// A table that fits the terminal, or is as wide as it needs where there is none.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    if table.is_tty() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+/// The two largest units of the time from `then` to `now`, such as `3m 20s`.
+fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+
+    #[test]
+    fn ages_have_two_units() {
+        let then = Timestamp::UNIX_EPOCH;
+        let after = |seconds: i64| age(then, then + seconds.seconds());
+        assert_eq!(after(59), "59s");
+        assert_eq!(after(200), "3m 20s");
+        assert_eq!(after(7_320), "2h 2m");
+        assert_eq!(after(90_000), "1d 1h");
+        assert_eq!(after(-5), "0s", "clocks may differ");
+    }
+}

@@ -1,0 +1,107 @@
+//! The task that reads the files again: when they change, and when somebody asks.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use super::loader::Loader;
+use super::standing::Pass;
+use super::watch::{Interest, Watch};
+
+/// Asks the task to read everything again.
+#[derive(Clone, Debug)]
+pub struct Handle(mpsc::Sender<oneshot::Sender<Pass>>);
+
+impl Handle {
+    /// Reads everything again, and returns when what is good is served. `None` when the server is about to end.
+    pub async fn reload(&self) -> Option<Pass> {
+        let (reply, passed) = oneshot::channel();
+        self.0.send(reply).await.ok()?;
+        passed.await.ok()
+    }
+}
+
+/// The task, ready to run.
+#[derive(Debug)]
+pub struct Follower {
+    loader: Arc<Mutex<Loader>>,
+    watch: Option<Watch>,
+    refused: BTreeSet<PathBuf>,
+    requests: mpsc::Receiver<oneshot::Sender<Pass>>,
+}
+
+impl Follower {
+    /// Reads everything for the first time.
+    pub async fn start(loader: Loader) -> (Self, Handle) {
+        let watch = Watch::new().inspect_err(|error| {
+            warn!("changes of files are not followed: {error}; `kofn reload` reads them");
+        });
+        let (sender, requests) = mpsc::channel(1);
+        let loader = Arc::new(Mutex::new(loader));
+        let mut follower = Self { loader, watch: watch.ok(), refused: BTreeSet::new(), requests };
+        follower.turn(true).await;
+        (follower, Handle(sender))
+    }
+
+    /// Runs until every [`Handle`] is gone.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = settled(self.watch.as_ref()) => {
+                    self.turn(false).await;
+                }
+                request = self.requests.recv() => match request {
+                    None => return,
+                    Some(reply) => {
+                        let pass = self.turn(true).await;
+                        // Who asked may have gone away meanwhile.
+                        let _ = reply.send(pass);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One look at the files. What they include is known only afterwards: a file that is new among those may have changed
+    /// before its watch began, and so there is a second look.
+    async fn turn(&mut self, all: bool) -> Pass {
+        let interest = self.locked(|loader| loader.interest()).await.unwrap_or_default();
+        self.follow(&interest);
+        let pass = self.locked(move |loader| (loader.pass(all), loader.interest())).await;
+        let Some((pass, wanted)) = pass else { return Pass::default() };
+        if interest.covers(&wanted) {
+            return pass;
+        }
+        self.follow(&wanted);
+        match self.locked(|loader| loader.pass(false)).await {
+            Some(second) => Pass { changed: [pass.changed, second.changed].concat(), ..second },
+            None => pass,
+        }
+    }
+
+    fn follow(&mut self, interest: &Interest) {
+        let Some(watch) = &mut self.watch else { return };
+        let refused = watch.follow(interest);
+        for (folder, error) in refused.iter().filter(|(folder, _)| !self.refused.contains(folder)) {
+            warn!("changes in {} are not followed: {error}; `kofn reload` reads them", folder.display());
+        }
+        self.refused = refused.into_iter().map(|(folder, _)| folder).collect();
+    }
+
+    /// Runs on a thread that may block. `None` when it panicked, which costs that look and nothing that is served.
+    async fn locked<T: Send + 'static>(&self, work: impl FnOnce(&mut Loader) -> T + Send + 'static) -> Option<T> {
+        let loader = Arc::clone(&self.loader);
+        let locked = move || work(&mut loader.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(locked).await.inspect_err(|panic| error!("reading the files failed: {panic}")).ok()
+    }
+}
+
+async fn settled(watch: Option<&Watch>) {
+    match watch {
+        Some(watch) => watch.settled().await,
+        None => std::future::pending().await,
+    }
+}

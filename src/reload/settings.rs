@@ -1,0 +1,85 @@
+//! The settings: a file that may be missing, and what the command line puts over it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::{Fault, Settings};
+
+/// The file that is read where none is named.
+pub const SETTINGS_FILE: &str = "kofn.toml";
+
+/// Where the settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsSource {
+    /// The file that was named; without one it is [`SETTINGS_FILE`], where it exists.
+    pub named: Option<PathBuf>,
+    /// What wins over the file.
+    pub overrides: Overrides,
+}
+
+/// Settings of the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Instead of `listen`, unless it is empty.
+    pub listen: Vec<SocketAddr>,
+    /// Instead of `zones`.
+    pub zones: Option<PathBuf>,
+    /// Instead of `state`.
+    pub state: Option<PathBuf>,
+    /// Instead of `admin.listen`; the inner `None` is `off`.
+    pub admin: Option<Option<SocketAddr>>,
+}
+
+impl SettingsSource {
+    /// The file, whether it exists or not.
+    pub fn file(&self) -> PathBuf {
+        self.named.clone().unwrap_or_else(|| SETTINGS_FILE.into())
+    }
+
+    /// Reads the file and puts the command line over it.
+    ///
+    /// # Errors
+    /// Every fault of the file. Only a file that was named must exist.
+    pub fn load(&self) -> Result<Settings, Vec<Fault>> {
+        let file = self.file();
+        let settings = match self.named.is_none() && !file.exists() {
+            true => Settings::default(),
+            false => Settings::load(&file)?,
+        };
+        Ok(self.overrides.over(settings))
+    }
+}
+
+impl Overrides {
+    fn over(&self, mut settings: Settings) -> Settings {
+        if !self.listen.is_empty() {
+            settings.listen.clone_from(&self.listen);
+        }
+        if let Some(zones) = &self.zones {
+            settings.zones.clone_from(zones);
+        }
+        if let Some(state) = &self.state {
+            settings.state.clone_from(state);
+        }
+        if let Some(admin) = self.admin {
+            settings.admin = admin;
+        }
+        settings
+    }
+}
+
+/// The keys whose new values take a restart, because a socket, a folder or a thread was made from the old ones.
+pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let limits = (&old.limits, &new.limits);
+    let differs = [
+        ("listen", old.listen != new.listen),
+        ("state", old.state != new.state),
+        ("workers", old.workers != new.workers),
+        ("admin.listen", old.admin != new.admin),
+        ("limits.udp_payload", limits.0.udp_payload < limits.1.udp_payload),
+        ("limits.tcp_connections", limits.0.tcp_connections != limits.1.tcp_connections),
+        ("limits.tcp_per_prefix", limits.0.tcp_per_prefix != limits.1.tcp_per_prefix),
+        ("limits.tcp_idle", limits.0.tcp_idle != limits.1.tcp_idle),
+    ];
+    differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+}

@@ -1,0 +1,51 @@
+//! How the zones stand: what is served of each, and what its files say now.
+
+use jiff::Timestamp;
+
+use super::fault::Fault;
+use super::source::Source;
+use crate::zone::Serial;
+
+/// What is known of all files after they were last looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// What is wrong with the settings and the zones folder.
+    pub faults: Vec<Fault>,
+    /// The zones by name.
+    pub zones: Vec<Standing>,
+}
+
+/// One zone.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Its files.
+    pub source: Source,
+    /// What is served; `None` while the files never were good, when queries get SERVFAIL.
+    pub served: Option<Served>,
+    /// For what its files, as they are now, are not served.
+    pub errors: Vec<Fault>,
+    /// With what they are served.
+    pub warnings: Vec<Fault>,
+}
+
+/// What is served of a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// SOA SERIAL.
+    pub serial: Serial,
+    /// How many records.
+    pub records: usize,
+    /// When it was read.
+    pub loaded: Timestamp,
+}
+
+/// What one look at the files did.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// The zones whose new state is served, by name, those that are gone among them.
+    pub changed: Vec<String>,
+    /// How many zones are served.
+    pub served: usize,
+    /// Everything that is wrong now, new or not.
+    pub faults: Vec<Fault>,
+}

@@ -1,0 +1,276 @@
+//! What changed on the disk, told once it has settled.
+//!
+//! Folders are watched, not files: an editor that renames a new file over the old one, `cp`, `rsync` and `git checkout`
+//! then look alike. Events only say that it is time to look; [`Stamp`] says what has changed, so that none is trusted
+//! or missed.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+/// Quiet for so long, a change is taken for whole: editors and `cp` leave gaps of a few milliseconds at most.
+const SETTLE: Duration = Duration::from_millis(100);
+/// A folder that is never quiet is read after so long, so that a change is served within a second of its write.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// File times may be as coarse as a tick of the kernel (10 ms at 100 Hz).
+const TICK: Duration = Duration::from_millis(20);
+
+/// What may change and matter. Paths are absolute, as events name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interest {
+    /// Folders of which every file matters.
+    folders: BTreeSet<PathBuf>,
+    /// Files and folders of which no neighbour matters.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Interest {
+    /// Every file of `folder` matters, and whether it exists.
+    pub(super) fn add_folder(&mut self, folder: &Path) {
+        self.add_file(folder);
+        self.folders.extend(std::path::absolute(folder));
+    }
+
+    /// The file matters, whether it exists or not; of a link also where it leads.
+    pub(super) fn add_file(&mut self, file: &Path) {
+        self.files.extend(std::path::absolute(file));
+        self.files.extend(file.canonicalize());
+    }
+
+    /// Whether whoever watches for this misses nothing of `other`.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        other.folders.is_subset(&self.folders) && other.files.is_subset(&self.files)
+    }
+
+    fn watched(&self) -> BTreeSet<&Path> {
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        self.folders.iter().map(PathBuf::as_path).chain(parents).collect()
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.files.contains(path) || path.parent().is_some_and(|parent| self.folders.contains(parent))
+    }
+}
+
+/// The watch over some folders.
+#[derive(Debug)]
+pub(super) struct Watch {
+    watcher: RecommendedWatcher,
+    touched: Arc<Notify>,
+    interest: Arc<Mutex<Interest>>,
+    folders: Vec<PathBuf>,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// When the system gives no watcher.
+    pub(super) fn new() -> notify::Result<Self> {
+        let (touched, interest) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Interest::default())));
+        let (signal, wanted) = (Arc::clone(&touched), Arc::clone(&interest));
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // An error stands for events that were lost, which is a reason to look, too.
+            if event.is_ok_and(|event| !is_change(&event, &lock(&wanted))) {
+                return;
+            }
+            signal.notify_one();
+        })?;
+        Ok(Self { watcher, touched, interest, folders: Vec::new() })
+    }
+
+    /// Watches for this and nothing else, each folder anew: one that was taken away and made again has lost its watch, and
+    /// may have its old inode. Call it before looking at the files, so that what is missed meanwhile is seen then.
+    /// A folder that does not exist is left for the next call.
+    ///
+    /// # Errors
+    /// The folders that exist and yet cannot be watched, with the reason.
+    pub(super) fn follow(&mut self, interest: &Interest) -> Vec<(PathBuf, notify::Error)> {
+        interest.clone_into(&mut lock(&self.interest));
+        for folder in self.folders.drain(..) {
+            // It fails when the folder is gone, and then there is nothing left to undo.
+            let _ = self.watcher.unwatch(&folder);
+        }
+        let mut refused = Vec::new();
+        for folder in interest.watched() {
+            match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => self.folders.push(folder.to_owned()),
+                Err(error) if folder.exists() => refused.push((folder.to_owned(), error)),
+                Err(_) => {}
+            }
+        }
+        refused
+    }
+
+    /// Waits for a change, and then until it has settled.
+    pub(super) async fn settled(&self) {
+        self.touched.notified().await;
+        let limit = Instant::now() + PATIENCE;
+        while Instant::now() < limit && timeout(SETTLE, self.touched.notified()).await.is_ok() {}
+    }
+}
+
+fn lock(interest: &Mutex<Interest>) -> MutexGuard<'_, Interest> {
+    interest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_change(event: &Event, interest: &Interest) -> bool {
+    if event.need_rescan() || event.paths.is_empty() {
+        return true;
+    }
+    match event.kind {
+        // Opening and reading are also told, and our own reading must not wake us.
+        EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write) => false,
+        _ => event.paths.iter().any(|path| interest.holds(path)),
+    }
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    file: Option<FileStamp>,
+    /// Whether the file may have changed while it was read.
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileStamp {
+    /// Device and inode.
+    identity: (u64, u64),
+    octets: u64,
+    modified: (i64, i64),
+    /// Times of modification can be set, as `rsync --times` does; this one cannot.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The state of a file that has been read since `start`; a file that does not exist has one, too.
+    pub(super) fn read_since(path: &Path, start: SystemTime) -> Self {
+        let file = FileStamp::of(path);
+        Self { file, fresh: file.is_some_and(|file| file.changed_at() + TICK >= start) }
+    }
+
+    /// Whether what was read then is sure to be what the file holds now.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        !self.fresh && self.file == FileStamp::of(path)
+    }
+}
+
+impl FileStamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            identity: (metadata.dev(), metadata.ino()),
+            octets: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    fn changed_at(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.changed;
+        let since_epoch = Duration::new(seconds.try_into().unwrap_or(0), nanoseconds.try_into().unwrap_or(0));
+        SystemTime::UNIX_EPOCH + since_epoch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    async fn wakes(watch: &Watch) -> bool {
+        timeout(Duration::from_secs(5), watch.settled()).await.is_ok()
+    }
+
+    async fn rests(watch: &Watch) -> bool {
+        timeout(SETTLE * 3, watch.settled()).await.is_err()
+    }
+
+    fn interest_in(folder: &Path) -> Interest {
+        let mut interest = Interest::default();
+        interest.add_folder(folder);
+        interest
+    }
+
+    #[tokio::test]
+    async fn each_way_to_change_a_file_is_told_and_reading_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.zone");
+        fs::write(&file, "1").expect("a file");
+        let mut watch = Watch::new().expect("a watch");
+        assert!(watch.follow(&interest_in(folder.path())).is_empty());
+
+        assert_eq!(fs::read(&file).expect("the file"), b"1");
+        assert!(rests(&watch).await, "reading woke the watch");
+        fs::write(&file, "2").expect("a write in place");
+        assert!(wakes(&watch).await, "a write in place");
+        fs::write(folder.path().join("new"), "3").expect("a new file");
+        fs::rename(folder.path().join("new"), &file).expect("a rename over it");
+        assert!(wakes(&watch).await, "a rename over it");
+        fs::remove_file(&file).expect("a removal");
+        assert!(wakes(&watch).await, "a removal");
+    }
+
+    #[tokio::test]
+    async fn a_folder_made_anew_is_followed_again() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("zones");
+        let wanted = interest_in(&folder);
+        let mut watch = Watch::new().expect("a watch");
+        assert!(watch.follow(&wanted).is_empty(), "a missing folder is no fault");
+        for round in 0..2 {
+            fs::create_dir(&folder).expect("the folder");
+            assert!(wakes(&watch).await, "the folder came, round {round}");
+            watch.follow(&wanted);
+            fs::write(folder.join("a.zone"), "1").expect("a file");
+            assert!(wakes(&watch).await, "a file in it, round {round}");
+            fs::remove_dir_all(&folder).expect("its removal");
+            assert!(wakes(&watch).await, "the folder went, round {round}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_file_its_neighbours_do_not_matter_but_where_a_link_leads() {
+        let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("another"));
+        let (link, target) = (folder.path().join("link"), elsewhere.path().join("target"));
+        fs::write(&target, "1").expect("a file");
+        std::os::unix::fs::symlink(&target, &link).expect("a link");
+        let mut interest = Interest::default();
+        interest.add_file(&link);
+        let mut watch = Watch::new().expect("a watch");
+        assert!(watch.follow(&interest).is_empty());
+        fs::write(folder.path().join("server.log"), "a line").expect("a neighbour");
+        fs::write(elsewhere.path().join("other"), "a line").expect("a neighbour of the target");
+        assert!(rests(&watch).await, "a neighbour woke the watch");
+        fs::write(&target, "2").expect("a write");
+        assert!(wakes(&watch).await, "the target of the link");
+        fs::remove_file(&link).expect("the link goes");
+        assert!(wakes(&watch).await, "the link itself");
+    }
+
+    #[test]
+    fn a_stamp_holds_only_for_the_state_that_was_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.zone");
+        let in_seconds = |seconds| SystemTime::now() + Duration::from_secs(seconds);
+        assert!(Stamp::read_since(&file, in_seconds(0)).holds(&file), "no file is a state, too");
+        fs::write(&file, "1").expect("a file");
+        let seen = Stamp::read_since(&file, in_seconds(60));
+        assert!(seen.holds(&file));
+        assert!(
+            !Stamp::read_since(&file, SystemTime::now()).holds(&file),
+            "it may have been written while it was read"
+        );
+        fs::write(&file, "12").expect("a write");
+        assert!(!seen.holds(&file));
+    }
+}

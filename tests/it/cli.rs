@@ -1,0 +1,140 @@
+//! The commands: what they print, and how they end.
+
+use hickory_proto::rr::RecordType;
+
+use crate::harness::{Scratch, Server, zone_text};
+
+const COMMANDS: [&str; 7] = ["serve", "check", "query", "status", "reload", "completions", "man"];
+
+#[test]
+fn every_command_explains_itself() {
+    let scratch = Scratch::new();
+    let all = scratch.kofn(&["--help"]);
+    assert_eq!(all.code, 0);
+    for command in COMMANDS {
+        assert!(all.out.contains(command), "{}", all.out);
+        let help = scratch.kofn(&[command, "--help"]);
+        assert_eq!(help.code, 0, "{help:?}");
+        assert!(help.out.contains("Usage: kofn"), "{help:?}");
+    }
+    let version = scratch.kofn(&["--version"]);
+    assert_eq!(version.out.trim(), concat!("kofn ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_ends_badly_says_how() {
+    let scratch = Scratch::new();
+    scratch.write("bad.toml", "listen = 5\n");
+    scratch.write("zones/bad.test.zone", "no zone\n");
+    for (arguments, code, words) in [
+        (&["--nonsense"][..], 64, "--nonsense"),
+        (&["--log", "a=b=c"], 64, "--log"),
+        (&["query", "a..b"], 64, "empty label"),
+        (&["query", "www.bad.test"], 65, "zones/bad.test.zone:1:"),
+        (&["check", "none.zone"], 66, "none.zone"),
+        (&["query", "a.test", "--zones", "none"], 66, "none"),
+        (&["--config", "none.toml"], 66, "none.toml"),
+        (&["status"], 69, "no server runs"),
+        (&["reload"], 69, "no server runs"),
+        (&["--listen", "192.0.2.1:0", "--admin", "off"], 69, "192.0.2.1:0"),
+        (&["--config", "bad.toml"], 78, "bad.toml:1:10: listen"),
+        (&["status", "--config", "bad.toml"], 78, "bad.toml:1:10: listen"),
+    ] {
+        let run = scratch.kofn(arguments);
+        assert_eq!(run.code, code, "{arguments:?}: {run:?}");
+        assert!(run.err.contains(words), "{arguments:?}: {run:?}");
+    }
+}
+
+#[test]
+fn check_tells_faults_of_zones_policies_and_settings() {
+    let scratch = Scratch::with_shipped_zones();
+    let clean = scratch.kofn(&["check"]);
+    assert_eq!((clean.code, clean.out.contains("1 zone, 0 errors, 0 warnings")), (0, true), "{clean:?}");
+
+    scratch.write("zones/a.test.zone", &(zone_text(1, "192.0.2") + "x A 192.0.2.1 2\n"));
+    scratch.write("zones/example.test.toml", "[pool.www]\nk = 0\n[pool.gone]\n");
+    scratch
+        .write("kofn.toml", "zones = \"zones\"\nlisten = [\"127.0.0.1:5300\"]\n[admin]\nlisten = \"192.0.2.1:80\"\n");
+    let faulty = scratch.kofn(&["check"]);
+    assert_eq!(faulty.code, 1, "{faulty:?}");
+    for place in ["kofn.toml:4:", "zones/a.test.zone:5:", "zones/a.test.zone:6:", "zones/example.test.toml:2:"] {
+        assert!(faulty.out.contains(place), "{place}: {}", faulty.out);
+    }
+    let json = scratch.kofn(&["check", "--json"]).json();
+    assert_eq!((&json["errors"], &json["warnings"]), (&3.into(), &1.into()), "{json:#}");
+    let fault = json["faults"].as_array().and_then(|faults| faults.iter().find(|fault| fault["line"] == 6)).cloned();
+    let fault = fault.unwrap_or_else(|| panic!("no fault of line 6: {json:#}"));
+    assert_eq!((&fault["file"], &fault["severity"]), (&"zones/a.test.zone".into(), &"error".into()));
+
+    let one = scratch.kofn(&["check", "zones/a.test.zone"]);
+    assert!(one.code == 1 && !one.out.contains("example.test"), "{one:?}");
+    let policy = scratch.kofn(&["check", "zones/example.test.toml"]);
+    assert!(policy.code == 1 && policy.out.contains("zones/example.test.toml:2:"), "{policy:?}");
+    let warned = scratch.kofn(&["check", "kofn.toml"]);
+    assert_eq!(warned.code, 0, "warnings are no errors: {warned:?}");
+}
+
+#[test]
+fn a_policy_that_does_not_fit_its_zone_is_warned_of() {
+    let scratch = Scratch::new();
+    scratch.write("zones/a.test.zone", &zone_text(1, "192.0.2.1"));
+    scratch.write("zones/a.test.toml", "[pool.gone]\n[pool.www]\nttl = 5\n[pool.\"@\"]\n");
+    let check = scratch.kofn(&["check"]);
+    assert_eq!(check.code, 0, "{check:?}");
+    for words in
+        ["a.test.toml:1:", "is not in the zone", "a.test.toml:2:", "30 s", "a.test.toml:4:", "no A and no AAAA"]
+    {
+        assert!(check.out.contains(words), "{words}: {}", check.out);
+    }
+}
+
+#[test]
+fn query_answers_as_the_server_would() {
+    let server = Server::start(Scratch::with_shipped_zones());
+    let printed = server.kofn(&["query", "www.example.test"]);
+    assert!(printed.out.contains("NOERROR") && printed.out.matches("127.0.0.1").count() == 3, "{}", printed.out);
+    for (name, rtype) in [("mail.example.test.", RecordType::AAAA), ("example.test.", RecordType::MX)] {
+        let json = server.kofn(&["query", name, &rtype.to_string(), "--json", "--tcp", "--from", "192.0.2.1"]).json();
+        let served = server.ask(name, rtype);
+        let record = &served.answers[0];
+        let printed = &json["answer"][0];
+        assert_eq!((&printed["data"], &printed["ttl"]), (&record.data.to_string().into(), &record.ttl.into()));
+    }
+    let unknown = server.kofn(&["query", "nobody.example.test", "--json", "--dnssec"]).json();
+    assert_eq!((&unknown["rcode"], &unknown["outcome"]), (&"NXDOMAIN".into(), &"nxdomain".into()));
+    assert_eq!((&unknown["edns"]["dnssec_ok"], &unknown["authority"][0]["type"]), (&true.into(), &"SOA".into()));
+}
+
+#[test]
+fn status_counts_what_was_asked() {
+    let server = Server::start(Scratch::with_shipped_zones());
+    server.ask("www.example.test.", RecordType::A);
+    server.ask_tcp("www.example.test.", RecordType::AAAA);
+    server.ask("nobody.example.test.", RecordType::A);
+    let status = server.status();
+    assert_eq!(status["queries"]["received"], 3, "{status:#}");
+    let outcomes = serde_json::json!({ "answer": 1, "nodata": 1, "nxdomain": 1 });
+    assert_eq!(status["queries"]["outcomes"], outcomes);
+    assert_eq!(status["zones"][0]["name"], "example.test.");
+    assert_eq!(status["pools"][1]["name"], "www.example.test.");
+    assert_eq!(status["pid"], server.pid());
+    let printed = server.kofn(&["status"]);
+    for words in ["example.test.", "www.example.test. A: 3 of 8", "127.0.0.18", "VERDICT"] {
+        assert!(printed.out.contains(words), "{words}: {}", printed.out);
+    }
+}
+
+#[test]
+fn completions_and_manual_come_from_the_definition() {
+    let scratch = Scratch::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = scratch.kofn(&["completions", shell]);
+        assert!(completions.code == 0 && completions.out.contains("kofn"), "{completions:?}");
+    }
+    let man = scratch.kofn(&["man"]);
+    assert!(man.out.contains(".TH"), "{man:?}");
+    for command in COMMANDS {
+        assert!(man.out.contains(&format!("KOFN {}", command.to_uppercase())), "{command}: {}", man.out);
+    }
+}

@@ -1,0 +1,78 @@
+//! Real backends that die and come back.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hickory_proto::rr::RecordType;
+
+use crate::harness::{Farm, Scratch, Server, eventually};
+
+fn farm_zone(farm: &Farm, check: &str) -> Scratch {
+    let scratch = Scratch::new();
+    let head = "$TTL 60\n@ SOA ns1 hostmaster 1 2 3 4 5\n@ NS ns1\nns1 A 127.0.0.1\n";
+    let members: String = farm.addresses().iter().map(|address| format!("www A {address}\n")).collect();
+    scratch.write("zones/farm.test.zone", &format!("{head}{members}"));
+    let port = farm.port;
+    let policy = format!(
+        "[check.web]\n{check}\nport = {port}\ninterval = \"100ms\"\nfast_interval = \"100ms\"\ntimeout = \"100ms\"\n\
+         fall = 2\nrise = 2\n[pool.www]\nk = 2\nttl = 5\ncheck = \"web\"\n"
+    );
+    scratch.write("zones/farm.test.toml", &policy);
+    scratch
+}
+
+/// Whom the answers name, over so many of them that each member of the rotation must come up.
+fn dealt(server: &Server) -> BTreeSet<IpAddr> {
+    (0..60).flat_map(|_| server.resolve("www.farm.test.", RecordType::A)).collect()
+}
+
+fn verdict(server: &Server, address: IpAddr) -> serde_json::Value {
+    let status = server.status();
+    let members = status["pools"][0]["families"][0]["members"].as_array().expect("members").clone();
+    members.into_iter().find(|member| member["address"] == address.to_string()).expect("the member")
+}
+
+fn a_dead_backend_leaves_and_comes_back(mut farm: Farm, check: &str) {
+    let server = Server::start(farm_zone(&farm, check));
+    assert_eq!(dealt(&server).len(), 4, "the first round found all well");
+    let dead = farm.kill(1);
+    let member = eventually("it is down", || {
+        Some(verdict(&server, dead)).filter(|member| member["verdict"] == "down" && member["served"] == false)
+    });
+    assert!(member["last_error"].is_string(), "{member}");
+    assert!(!dealt(&server).contains(&dead), "it is in no hand");
+    farm.revive(1);
+    eventually("it is up", || Some(()).filter(|()| verdict(&server, dead)["verdict"] == "up"));
+    eventually("it is dealt again", || dealt(&server).contains(&dead).then_some(()));
+}
+
+#[test]
+fn an_http_backend_that_dies_leaves_the_answers_and_comes_back() {
+    a_dead_backend_leaves_and_comes_back(Farm::start(61, 4), "type = \"http\"\npath = \"/healthz\"");
+}
+
+#[test]
+fn a_tcp_backend_that_dies_leaves_the_answers_and_comes_back() {
+    a_dead_backend_leaves_and_comes_back(Farm::start(62, 4), "type = \"tcp\"");
+}
+
+#[test]
+fn the_first_answer_knows_who_is_dead() {
+    let mut farm = Farm::start(63, 4);
+    let dead = farm.kill(2);
+    let server = Server::start(farm_zone(&farm, "type = \"tcp\""));
+    assert!(!dealt(&server).contains(&dead));
+}
+
+#[test]
+fn when_most_are_dead_all_are_served() {
+    let mut farm = Farm::start(64, 4);
+    let server = Server::start(farm_zone(&farm, "type = \"tcp\""));
+    for index in 0..3 {
+        farm.kill(index);
+    }
+    eventually("panic", || (server.status()["pools"][0]["families"][0]["panic"] == true).then_some(()));
+    assert_eq!(dealt(&server).len(), 4);
+    let printed = server.kofn(&["status"]);
+    assert!(printed.out.contains("panic"), "{}", printed.out);
+}
