@@ -21,23 +21,23 @@ def ask(address, queries):
     return replies
 
 
-def ask_udp(address, wires):
-    """By UDP. A query that gets no reply is sent again, then counts as unanswered."""
+def ask_udp(address, wires, tries=TRIES, timeout=TIMEOUT):
+    """By UDP. A query without a reply after `timeout` seconds is sent again, `tries` times in all, then counts as unanswered."""
     replies, waiting = [None] * len(wires), {}   # ID → (index, deadline, tries left)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(address)
-        todo, ident = [(i, TRIES) for i in range(len(wires) - 1, -1, -1)], 0
+        todo, ident = [(i, tries) for i in range(len(wires) - 1, -1, -1)], 0
         while todo or waiting:
             while todo and len(waiting) < IN_FLIGHT:
-                index, tries = todo.pop()
+                index, left = todo.pop()
                 ident = next_free(ident, waiting)
                 send(sock, struct.pack("!H", ident) + wires[index][2:])
-                waiting[ident] = (index, time.monotonic() + TIMEOUT, tries - 1)
+                waiting[ident] = (index, time.monotonic() + timeout, left - 1)
             receive(sock, replies, waiting)
             for ident_late in [i for i, (_, deadline, _) in waiting.items() if deadline < time.monotonic()]:
-                index, _, tries = waiting.pop(ident_late)
-                if tries:
-                    todo.insert(0, (index, tries))
+                index, _, left = waiting.pop(ident_late)
+                if left:
+                    todo.insert(0, (index, left))
     return replies
 
 

@@ -1,4 +1,5 @@
 """The seeded queries: lawful ones over every name of the zones and round about it, and broken ones of every kind."""
+import os
 import random
 import struct
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import dns.zone
 
 import message as m
 
-SEED = 20_250_601
+SEED = int(os.environ.get("INTEROP_SEED", "20250601"))
 BASIC = ["A", "A", "A", "AAAA", "TXT", "MX", "NS", "DS", "CNAME"]
 COMMON = ["A", "AAAA", "NS", "SOA", "MX", "TXT", "CNAME", "DS", "DNAME", "SRV", "PTR", "DNSKEY", "NSEC", "NSEC3PARAM", "TYPE65280"]
 SIZES = [512, 512, 600, 900, 1220, 1232, 1232, 1232, 1400, 4096, 4096, 65535, 0, 100]
