@@ -1,5 +1,5 @@
 """Files change under a running kofn: 200 rewrites lose no query and are served within a second; a fault changes nothing;
-a backend that dies leaves the answers, and comes back."""
+zones and policies come, change and go; a backend that dies leaves the answers, and comes back."""
 import contextlib
 import re
 import socket
@@ -148,6 +148,29 @@ def check_fault(tally, server, path):
     tally.check(not place.search(told.stdout), "status still names a fault that is repaired")
 
 
+def check_files(tally, server, path):
+    """Zone files that come and go, and a policy that changes, are followed; a policy with a fault changes nothing."""
+    new = path.with_name("new.test.zone")
+    new.write_text(zone_text(1).replace(APEX, "new.test"))
+    asked = query("steady.new.test").wire
+    took = until(5, lambda: m.read(server.ask(asked)).answer)
+    tally.check(took is not None and took <= WITHIN, f"a new zone file was served after {took} s")
+    new.unlink()
+    took = until(5, lambda: m.read(server.ask(asked)).rcode == 5)
+    tally.check(took is not None and took <= WITHIN, f"a zone whose file is gone was refused after {took} s")
+    policy = path.with_suffix(".toml")
+    good = policy.read_text()
+    by_rename(policy, good.replace("k = 2", "k = 3"), None)
+    took = until(5, lambda: len(one_hand(server)) == 3)
+    tally.check(took is not None and took <= WITHIN, f"a changed policy was followed after {took} s")
+    by_rename(policy, good.replace("k = 2", "k = 99999999"), None)
+    line = good[:good.index("k = 2")].count("\n") + 1
+    tally.check(until(5, lambda: f"{policy.name}:{line}:" in server.log) is not None, f"the log does not name line {line} of a policy with a fault")
+    tally.check(len(one_hand(server)) == 3, "a policy with a fault is followed")
+    by_rename(policy, good, None)
+    tally.check(until(5, lambda: len(one_hand(server)) == 2) is not None, "the repaired policy is not followed")
+
+
 class Backend:
     """A TCP listener that can be killed and started again."""
 
@@ -162,9 +185,13 @@ class Backend:
         self.sock.close()
 
 
+def one_hand(server):
+    return hand(server.ask(query(f"www.{APEX}").wire))[0]
+
+
 def hands(server, count=60):
     """The addresses in some hands of the pool."""
-    return {socket.inet_ntoa(one) for _ in range(count) for one in hand(server.ask(query(f"www.{APEX}").wire))[0]}
+    return {socket.inet_ntoa(one) for _ in range(count) for one in one_hand(server)}
 
 
 def check_backend(tally, server, backends):
@@ -211,6 +238,7 @@ check = "port"
     with peers.Kofn(folder, apexes=[APEX]) as server:
         check_rewrites(tally, server, path)
         check_fault(tally, server, path)
+        check_files(tally, server, path)
         check_backend(tally, server, backends)
         tally.check(server.stop() == 0, f"SIGTERM ended kofn with {server.process.returncode}")
     return tally.end()
