@@ -148,7 +148,7 @@ record_types! {
     RP: "mailbox" FOLD, "text name" FOLD;
     AFSDB: "subtype" Kind::U16, "host" FOLD;
     SIG: "type covered" Kind::Type, "algorithm" Kind::Algorithm, "labels" Kind::U8,
-        "original TTL" Kind::Seconds, "expiration" Kind::Moment, "inception" Kind::Moment,
+        "original TTL" Kind::U32, "expiration" Kind::Moment, "inception" Kind::Moment,
         "key tag" Kind::U16, "signer" FOLD, "signature" Kind::Base64;
     KEY: "flags" Kind::U16, "protocol" Kind::U8, "algorithm" Kind::Algorithm, "public key" Kind::Base64;
     AAAA: "address" Kind::Ipv6;
@@ -164,7 +164,7 @@ record_types! {
     DS: "key tag" Kind::U16, "algorithm" Kind::Algorithm, "digest type" DELEGATION, "digest" Kind::Hex;
     SSHFP: "algorithm" Kind::U8, "fingerprint type" FINGERPRINT, "fingerprint" Kind::Hex;
     RRSIG: "type covered" Kind::Type, "algorithm" Kind::Algorithm, "labels" Kind::U8,
-        "original TTL" Kind::Seconds, "expiration" Kind::Moment, "inception" Kind::Moment,
+        "original TTL" Kind::U32, "expiration" Kind::Moment, "inception" Kind::Moment,
         "key tag" Kind::U16, "signer" FOLD, "signature" Kind::Base64;
     NSEC: "next name" KEEP, "types" Kind::Types;
     DNSKEY: "flags" Kind::U16, "protocol" Kind::U8, "algorithm" Kind::Algorithm, "public key" Kind::Base64;

@@ -6,6 +6,7 @@
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! probing  dead backends and the hands they leave
 //! scenarios   transcripts of what the engine answers
+//! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
 
 mod cli;
@@ -17,3 +18,4 @@ mod reload;
 mod scenarios;
 mod serve;
 mod stop;
+mod zone_text;

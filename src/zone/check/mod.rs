@@ -156,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn common_slips_are_named() {
+        let twice = "a dot at the end of the name, for it has the zone's name twice";
+        expect(
+            "m MX 1 ns.E.test\n",
+            &[&format!("z:5: warning: MX of m.e.test. is ns.E.test.e.test., which has no address here; {twice}")],
+        );
+        let text = "$TTL 5\n@ SOA ns h@e.test. 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
+        let mailbox = "z:2: warning: mailbox h\\@e.test. of the SOA; a dot in the place of the `@`";
+        assert_eq!(faults_of(text), [mailbox]);
+    }
+
+    #[test]
     fn what_is_hidden_is_told() {
         let below = "records that are reached";
         expect(

@@ -36,7 +36,7 @@ impl<'r> Owners<'r> {
         let mut owners = Self {
             records,
             hashing: RandomState::default(),
-            table: HashTable::with_capacity(records.len() / 2),
+            table: HashTable::with_capacity(records.len()),
             owners: Vec::new(),
             of_record: Vec::with_capacity(records.len()),
         };
@@ -88,9 +88,7 @@ impl Owner {
     fn note(&mut self, rtype: Type) {
         match rtype {
             Type::CNAME => self.has_alias = true,
-            // What proves and signs an alias, and the KEY of RFC 3007 section 3.1.1, may stand beside it.
-            Type::RRSIG | Type::NSEC | Type::SIG | Type::KEY => {}
-            _ => self.has_other = true,
+            _ => self.has_other |= !may_stand_beside_alias(rtype),
         }
         match rtype {
             Type::A | Type::AAAA => self.has_address = true,
@@ -99,6 +97,11 @@ impl Owner {
             _ => {}
         }
     }
+}
+
+/// What proves and signs an alias (RFC 4035 section 2.5), and the KEY of RFC 2535 section 2.3.5.
+pub(super) fn may_stand_beside_alias(rtype: Type) -> bool {
+    matches!(rtype, Type::RRSIG | Type::NSEC | Type::SIG | Type::KEY)
 }
 
 fn hash(hashing: &RandomState, name: NameRef<'_>) -> u64 {

@@ -5,20 +5,25 @@ use hashbrown::{HashMap, HashTable};
 use std::hash::BuildHasher;
 
 use super::Checker;
-use crate::wire::{Class, Type};
-use crate::zone::rdata::canonical;
+use super::owners::may_stand_beside_alias;
+use crate::wire::{Class, NameRef, Type};
+use crate::zone::rdata::{canonical, names};
 use crate::zone::{Place, Record};
 
-/// The RRsets seen so far. Only those with several records cost more than one entry.
+/// The RRsets seen so far. In most zones most names have one set, so that of a name's first record costs a counter alone.
 #[derive(Default)]
 struct Sets {
-    sets: HashMap<(u32, Type), Set, RandomState>,
+    /// By owner: the records of the set that the owner's first record belongs to.
+    first: Vec<u32>,
+    others: HashMap<(u32, Type), Set, RandomState>,
     hashing: RandomState,
     /// Records of sets that have more than one, by the hash of owner, type and canonical RDATA.
     records: HashTable<(u64, u32)>,
     scratch: [Vec<u8>; 2],
 }
 
+/// A set's first record, and how many it has so far.
+#[derive(Clone, Copy)]
 struct Set {
     first: u32,
     count: u32,
@@ -26,8 +31,8 @@ struct Set {
 
 impl Checker<'_> {
     pub(super) fn records(&mut self) {
-        let mut sets = Sets::default();
-        let mut aliases_told = Vec::new();
+        let mut sets = Sets { first: vec![0; self.owners.iter().len()], ..Sets::default() };
+        let mut told = vec![false; self.owners.iter().len()];
         for (index, record) in self.records.iter().enumerate() {
             let Record { owner, rtype, place, .. } = record;
             if record.class != Class::IN {
@@ -47,35 +52,31 @@ impl Checker<'_> {
             }
             self.set(&mut sets, index, record);
             let (number, known) = self.owners.at(index);
-            if known.has_alias && known.has_other && !aliases_told.contains(&number) {
-                self.beside_alias(index, record, &mut aliases_told);
+            if known.has_alias && known.has_other && !told[number as usize] {
+                told[number as usize] = self.is_beside_alias(index, record);
             }
         }
     }
 
-    /// Tells of the first record that makes CNAME and other data meet.
-    fn beside_alias(&mut self, index: usize, record: Record<'_>, told: &mut Vec<u32>) {
-        let (number, known) = self.owners.at(index);
+    /// Tells of a record that makes CNAME and other data meet, if this is one.
+    fn is_beside_alias(&mut self, index: usize, record: Record<'_>) -> bool {
+        let (_, known) = self.owners.at(index);
         let first_is_alias = self.records.at(known.first as usize).rtype == Type::CNAME;
-        let may_stand = matches!(record.rtype, Type::RRSIG | Type::NSEC | Type::SIG | Type::KEY);
-        if may_stand || first_is_alias == (record.rtype == Type::CNAME) {
-            return;
+        if may_stand_beside_alias(record.rtype) || first_is_alias == (record.rtype == Type::CNAME) {
+            return false;
         }
-        told.push(number);
         let found = format!("CNAME and other data at {}", record.owner);
         self.error(record.place, found, "CNAME alone (RFC 1034 section 3.6.2)");
+        true
     }
 
     /// Compares a record with those of its set that came before it.
     fn set(&mut self, sets: &mut Sets, index: usize, record: Record<'_>) {
         let Record { owner, rtype, place, ttl, .. } = record;
-        let (number, _) = self.owners.at(index);
-        let set = sets.sets.entry((number, rtype)).or_insert(Set { first: index as u32, count: 0 });
-        set.count += 1;
-        if set.count == 1 {
+        let Set { first, count } = sets.count(self, index as u32, rtype);
+        if count == 1 {
             return;
         }
-        let (first, count) = (set.first, set.count);
         if count == 2 {
             sets.is_new(self, first);
         }
@@ -107,6 +108,10 @@ impl Checker<'_> {
             let found = format!("no SOA at {apex}");
             return self.error(Place::default(), found, "one SOA record whose owner is the zone's name");
         };
+        let mailbox = names(Type::SOA, start.rdata).nth(1).map(|(range, _)| NameRef::from_valid(&start.rdata[range]));
+        if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.as_bytes().contains(&b'@')) {
+            self.warn(start.place, format!("mailbox {mailbox} of the SOA"), "a dot in the place of the `@`");
+        }
         if !self.owners.find(apex).is_some_and(|owner| owner.has_nameserver) {
             self.error(start.place, format!("no NS record at {apex}"), "the zone's nameservers");
         }
@@ -114,6 +119,19 @@ impl Checker<'_> {
 }
 
 impl Sets {
+    /// Counts a record into its set.
+    fn count(&mut self, checker: &Checker<'_>, index: u32, rtype: Type) -> Set {
+        let (number, known) = checker.owners.at(index as usize);
+        if index == known.first || checker.records.at(known.first as usize).rtype == rtype {
+            let count = &mut self.first[number as usize];
+            *count += 1;
+            return Set { first: known.first, count: *count };
+        }
+        let set = self.others.entry((number, rtype)).or_insert(Set { first: index, count: 0 });
+        set.count += 1;
+        *set
+    }
+
     /// Remembers a record; `false` when its owner has the same record already.
     fn is_new(&mut self, checker: &Checker<'_>, index: u32) -> bool {
         let Self { hashing, records: seen, scratch: [ours, theirs], .. } = self;

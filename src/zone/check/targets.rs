@@ -33,6 +33,9 @@ impl Checker<'_> {
         let (found, expected) = match self.resolve(target, owner, rtype) {
             Target::Fine => return,
             Target::Alias => ("a CNAME", "a name with an address (RFC 2181 section 10.3)"),
+            Target::Lost if self.lacks_final_dot(target) => {
+                ("which has no address here", "a dot at the end of the name, for it has the zone's name twice")
+            }
             Target::Lost => ("which has no address here", "A or AAAA records for it"),
         };
         let found = format!("{rtype} of {owner} is {target}, {found}");
@@ -63,6 +66,14 @@ impl Checker<'_> {
             Some(_) => Target::Fine,
             None => self.synthesize(target),
         }
+    }
+
+    /// Whether what stands before the zone's name in `target` is itself a name within the zone.
+    fn lacks_final_dot(&self, target: NameRef<'_>) -> bool {
+        let apex = self.apex.borrow();
+        let mut written = target.as_bytes()[..target.len() - apex.len()].to_vec();
+        written.push(0);
+        !apex.is_root() && NameRef::from_valid(&written).is_within(apex)
     }
 
     /// The zone cut at or above a name, below the apex.
