@@ -9,8 +9,8 @@ use domain::rdata::ZoneRecordData;
 use domain::zonefile::inplace::{Entry, Zonefile};
 use kofn::wire::{Class, Name, NameRef, Type};
 use kofn::zone::record_types::{KNOWN, Kind, fields};
-use kofn::zone::text::{Limits, print, print_rdata, read_bytes};
-use kofn::zone::{Place, Record, rdata};
+use kofn::zone::text::{Limits, Loaded, print, print_rdata, read_bytes};
+use kofn::zone::{Place, Record, check, rdata};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -199,6 +199,45 @@ fn no_octets_make_the_reader_or_the_printer_panic() {
             assert_eq!(read(&format!("x 300 {rtype} {printed}\n")).as_ref(), Ok(&octets), "{rtype} {printed}");
         }
     }
+}
+
+#[test]
+fn the_page_on_zone_files_is_true() {
+    let page = include_str!("../../docs/zones.md");
+    let blocks: Vec<&str> = page.split("```\n").skip(1).step_by(2).collect();
+    let [example, generate, text_faults, zone_faults] = blocks[..] else { panic!("{} examples", blocks.len()) };
+    assert_eq!(faults_of(example), "");
+
+    let head = "$TTL 5\n@ SOA ns1 h 1 2 3 4 5\n@ NS ns1\nns1 A 192.0.2.1\n";
+    let made = loaded(&format!("{head}{generate}"));
+    let made: Vec<String> = made.records.iter().skip(3).map(|record| print(record).to_string()).collect();
+    assert_eq!(made.len(), 3 + 16 + 2);
+    assert_eq!(made[0], "host01.example.test.\t5\tIN\tA\t192.0.2.1");
+    assert_eq!(made[4], "0.1.x.example.test.\t5\tIN\tPTR\th16.example.test.");
+    assert_eq!(made[20], "example.test.\t5\tIN\tMX\t11 mail2.example.test.");
+
+    assert_eq!(faults_of(&format!("{head}www A 192.0.2\n@ MX 99999 a\nx A     ( 192.0.2.1\n")), text_faults);
+    assert_eq!(faults_of(&format!("{head}www CNAME a\nwww A 192.0.2.2\n@ MX 1 mail\n")), zone_faults);
+
+    let mut known: Vec<String> = KNOWN.iter().map(ToString::to_string).collect();
+    known.sort_unstable();
+    let section = page.split("## Record types\n").nth(1).and_then(|rest| rest.split("Any other").next());
+    let mut listed: Vec<&str> = section.expect("the section on types").split_whitespace().collect();
+    listed.sort_unstable();
+    assert_eq!(listed, known);
+}
+
+fn loaded(text: &str) -> Loaded {
+    let apex = Name::from_text(ORIGIN.as_bytes()).expect("a name");
+    let mut loaded = read_bytes(text.as_bytes(), Path::new("example.test.zone"), Some(&apex), &Limits::default());
+    if loaded.faults.errors() == 0 {
+        check(&loaded.apex, &loaded.records, &loaded.files, &mut loaded.faults);
+    }
+    loaded
+}
+
+fn faults_of(text: &str) -> String {
+    loaded(text).faults.iter().map(|fault| format!("{fault}\n")).collect()
 }
 
 fn read(line: &str) -> Result<Vec<u8>, Vec<String>> {
