@@ -54,3 +54,9 @@ impl Failure {
 
 /// 64: the command line is wrong.
 pub(super) const USAGE: u8 = 64;
+
+/// For the help and the manual.
+pub(super) const MEANINGS: &str = "\
+Exit codes (sysexits.h): 0 done; 1 check found errors; 64 the command line is wrong; 65 the data has a fault; \
+66 a file that was named cannot be read; 69 no server answers, or an address or the state folder cannot be had; \
+71 the system refuses; 78 the settings have a fault.";

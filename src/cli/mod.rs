@@ -38,7 +38,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 ///
 /// Without a command it serves: the zones in ./zones on 127.0.0.1:5300, or whatever kofn.toml says.
 #[derive(Debug, Parser)]
-#[command(name = "kofn", version, args_conflicts_with_subcommands = true)]
+#[command(name = "kofn", version, args_conflicts_with_subcommands = true, after_long_help = exit::MEANINGS)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

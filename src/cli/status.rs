@@ -98,7 +98,7 @@ fn pools(pools: &[api::Pool], now: Timestamp) -> String {
         let (bold, red) = (Style::new().bold(), super::BAD);
         let _ = write!(
             text,
-            "\n{bold}{} {}{bold:#}: {} of {} eligible members an answer, {} members, check {}",
+            "\n{bold}{} {}{bold:#}: deals {} of {} eligible; {} members, check {}",
             pool.name,
             family.rtype,
             usize::from(family.k).min(family.eligible),
@@ -107,7 +107,7 @@ fn pools(pools: &[api::Pool], now: Timestamp) -> String {
             pool.check.as_deref().unwrap_or("none")
         );
         if family.panic {
-            let _ = write!(text, ", {red}panic{red:#}: too few are healthy, so all are served");
+            let _ = write!(text, "\n{red}panic{red:#}: too few are healthy, so all are served");
         }
         let _ = writeln!(text, "\n{}", members(&family.members, now).trim_fmt());
     }

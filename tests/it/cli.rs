@@ -120,7 +120,7 @@ fn status_counts_what_was_asked() {
     assert_eq!(status["pools"][1]["name"], "www.example.test.");
     assert_eq!(status["pid"], server.pid());
     let printed = server.kofn(&["status"]);
-    for words in ["example.test.", "www.example.test. A: 3 of 8", "127.0.0.18", "VERDICT"] {
+    for words in ["example.test.", "www.example.test. A: deals 3 of 8", "127.0.0.18", "VERDICT"] {
         assert!(printed.out.contains(words), "{words}: {}", printed.out);
     }
 }
@@ -135,6 +135,7 @@ fn completions_and_manual_come_from_the_definition() {
     let man = scratch.kofn(&["man"]);
     assert!(man.out.contains(".TH"), "{man:?}");
     for command in COMMANDS {
-        assert!(man.out.contains(&format!("KOFN {}", command.to_uppercase())), "{command}: {}", man.out);
+        assert!(man.out.contains(&format!(".SH KOFN {}", command.to_uppercase())), "{command}: {}", man.out);
     }
+    assert!(man.out.contains(".SH EXIT STATUS\nExit codes"), "{}", man.out);
 }
