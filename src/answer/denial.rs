@@ -1,181 +1,148 @@
 //! Proofs of what is not there, for signed zones (RFC 4035 section 3.1.3, RFC 5155 section 7.2).
+//!
+//! A chain of aliases may need several proofs, and they stand in the authority section behind the whole chain. So what is
+//! to be shown is collected on the way, each record once, and written at the end.
 
 use super::lookup::Lookup;
 use super::reply::{Full, Owner, Reply, Section};
 use crate::wire::{LowerName, MAX_NAME, NameRef, Type};
-use crate::zone::{Denial, Found, Hash, NodeId, Nsec3Chain, Nsec3Link, Zone, hash_label};
+use crate::zone::{Denial, Found, NodeId, Nsec3Chain, Zone, hash_label};
 
-/// The name is not there, nor a wildcard that stands for it.
-pub(super) fn no_such_name(
-    lookup: &Lookup<'_>,
-    name: &LowerName,
-    found: Found,
-    reply: &mut Reply<'_, '_>,
-) -> Result<(), Full> {
-    match lookup.zone.denial() {
-        Denial::Unsigned => Ok(()),
-        Denial::Nsec(nodes) => {
-            let mut proof = NsecProof::new(lookup, nodes);
-            proof.covers(name, reply)?;
-            if let Some(wildcard) = name.wildcard_at(found.labels) {
-                proof.covers(&wildcard, reply)?;
-            }
-            Ok(())
-        }
-        Denial::Nsec3(chain) => {
-            let mut proof = Nsec3Proof::new(lookup.zone, chain);
-            let encloser = proof.closest_encloser(name, found.labels, reply)?;
-            if let Some(wildcard) = name.wildcard_at(encloser) {
-                proof.covers(wildcard.octets(), reply)?;
-            }
-            Ok(())
-        }
-    }
+/// The NSEC or NSEC3 records that prove a reply, by their places in the zone's chain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proof {
+    wanted: bool,
+    count: u8,
+    records: [u32; MOST_RECORDS],
 }
 
-/// The name is there, itself or by the wildcard whose closest encloser has `wildcard` labels; the type is not.
-pub(super) fn no_such_type(
-    lookup: &Lookup<'_>,
-    name: &LowerName,
-    node: NodeId,
-    wildcard: Option<usize>,
-    reply: &mut Reply<'_, '_>,
-) -> Result<(), Full> {
-    match lookup.zone.denial() {
-        Denial::Unsigned => Ok(()),
-        Denial::Nsec(nodes) => {
-            let mut proof = NsecProof::new(lookup, nodes);
-            proof.covers(&LowerName::of(lookup.zone.name(node)), reply)?;
-            if wildcard.is_some() {
-                proof.covers(name, reply)?;
-            }
-            Ok(())
-        }
-        Denial::Nsec3(chain) => {
-            let mut proof = Nsec3Proof::new(lookup.zone, chain);
-            match wildcard {
-                Some(labels) => {
-                    let encloser = proof.closest_encloser(name, labels, reply)?;
-                    debug_assert!(encloser <= labels);
-                    proof.matches(lookup.zone.name(node).as_bytes(), reply)?;
-                }
-                None if proof.matches(name.octets(), reply)? => {}
-                // The name has no NSEC3 of its own: it exists for an unsigned cut in an opt-out span (RFC 5155 section 7.2.4).
-                None => drop(proof.closest_encloser(name, name.labels().saturating_sub(1), reply)?),
-            }
-            Ok(())
-        }
-    }
-}
+/// One for each wildcard of a chain of aliases, and three for its end.
+const MOST_RECORDS: usize = 20;
 
-/// The answer was made of a wildcard: the name itself is not there (RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6).
-pub(super) fn expanded_wildcard(
-    lookup: &Lookup<'_>,
-    name: &LowerName,
-    encloser: usize,
-    reply: &mut Reply<'_, '_>,
-) -> Result<(), Full> {
-    match lookup.zone.denial() {
-        Denial::Unsigned => Ok(()),
-        Denial::Nsec(nodes) => NsecProof::new(lookup, nodes).covers(name, reply),
-        Denial::Nsec3(chain) => Nsec3Proof::new(lookup.zone, chain).covers(name.suffix(encloser + 1), reply),
-    }
-}
-
-/// The zone below the cut is not signed: there is no DS (RFC 4035 section 3.1.4.1, RFC 5155 section 7.2.7).
-pub(super) fn unsigned_cut(lookup: &Lookup<'_>, cut: NodeId, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
-    let name = LowerName::of(lookup.zone.name(cut));
-    no_such_type(lookup, &name, cut, None, reply)
-}
-
-/// NSEC records, each once.
-struct NsecProof<'a, 'l> {
-    lookup: &'a Lookup<'l>,
-    nodes: &'a [NodeId],
-    shown: Option<NodeId>,
-}
-
-impl<'a, 'l> NsecProof<'a, 'l> {
-    fn new(lookup: &'a Lookup<'l>, nodes: &'a [NodeId]) -> Self {
-        Self { lookup, nodes, shown: None }
+impl Proof {
+    /// Nothing to be shown yet; and nothing ever, unless it is `wanted`.
+    pub(super) const fn new(wanted: bool) -> Self {
+        Self { wanted, count: 0, records: [0; MOST_RECORDS] }
     }
 
-    fn covers(&mut self, name: &LowerName, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
-        let zone = self.lookup.zone;
-        let node = zone.nsec_at_or_before(name, self.nodes);
-        if self.shown == Some(node) {
-            return Ok(());
-        }
-        self.shown = Some(node);
-        let owner = Owner::Other(zone.name(node));
-        if let Some(nsec) = zone.rrset(node, Type::NSEC) {
-            reply.put_rrset(Section::Authority, owner, &nsec)?;
-            self.lookup.put_signatures(Section::Authority, node, owner, Type::NSEC, reply)?;
+    /// Writes the records and their signatures.
+    pub(super) fn write(&self, lookup: &Lookup<'_>, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
+        for &record in &self.records[..usize::from(self.count)] {
+            match lookup.zone.denial() {
+                Denial::Unsigned => {}
+                Denial::Nsec(nodes) => write_nsec(lookup, nodes[record as usize], reply)?,
+                Denial::Nsec3(chain) => write_nsec3(lookup.zone, chain, record, reply)?,
+            }
         }
         Ok(())
     }
-}
 
-/// NSEC3 records, each once.
-struct Nsec3Proof<'z> {
-    zone: &'z Zone,
-    chain: &'z Nsec3Chain,
-    shown: [Option<Hash>; 3],
-}
-
-impl<'z> Nsec3Proof<'z> {
-    fn new(zone: &'z Zone, chain: &'z Nsec3Chain) -> Self {
-        Self { zone, chain, shown: [None; 3] }
+    /// The name is not there, nor a wildcard that stands for it.
+    pub(super) fn no_such_name(&mut self, zone: &Zone, name: &LowerName, found: Found) {
+        match zone.denial() {
+            Denial::Nsec(nodes) if self.wanted => {
+                self.cover(zone, nodes, name.name());
+                if let Some(wildcard) = name.wildcard_at(found.labels) {
+                    self.cover(zone, nodes, wildcard.name());
+                }
+            }
+            Denial::Nsec3(chain) if self.wanted => {
+                let encloser = self.closest_encloser(zone, chain, name, found.labels);
+                if let Some(wildcard) = name.wildcard_at(encloser) {
+                    self.cover_hashed(zone, chain, wildcard.octets());
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// Shows the closest ancestor of `labels` labels or fewer that has an NSEC3, and that the name one label longer has
-    /// none (RFC 5155 section 7.2.1). Returns how many labels the ancestor has.
-    fn closest_encloser(&mut self, name: &LowerName, labels: usize, reply: &mut Reply<'_, '_>) -> Result<usize, Full> {
+    /// The name is there, itself or by the wildcard whose closest encloser has `wildcard` labels; the type is not.
+    pub(super) fn no_such_type(&mut self, zone: &Zone, name: &LowerName, node: NodeId, wildcard: Option<usize>) {
+        match zone.denial() {
+            Denial::Nsec(nodes) if self.wanted => {
+                self.cover(zone, nodes, zone.name(node));
+                if wildcard.is_some() {
+                    self.cover(zone, nodes, name.name());
+                }
+            }
+            Denial::Nsec3(chain) if self.wanted => match wildcard {
+                Some(labels) => {
+                    self.closest_encloser(zone, chain, name, labels);
+                    self.matches(zone, chain, zone.name(node).as_bytes());
+                }
+                None if self.matches(zone, chain, name.octets()) => {}
+                // The name has no NSEC3 of its own: it exists for an unsigned cut in an opt-out span (RFC 5155 section 7.2.4).
+                None => drop(self.closest_encloser(zone, chain, name, name.labels().saturating_sub(1))),
+            },
+            _ => {}
+        }
+    }
+
+    /// The answer was made of a wildcard: the name itself is not there (RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6).
+    pub(super) fn expanded_wildcard(&mut self, zone: &Zone, name: &LowerName, encloser: usize) {
+        match zone.denial() {
+            Denial::Nsec(nodes) if self.wanted => self.cover(zone, nodes, name.name()),
+            Denial::Nsec3(chain) if self.wanted => self.cover_hashed(zone, chain, name.suffix(encloser + 1)),
+            _ => {}
+        }
+    }
+
+    fn cover(&mut self, zone: &Zone, nodes: &[NodeId], name: NameRef<'_>) {
+        self.add(zone.nsec_at_or_before(name, nodes));
+    }
+
+    fn cover_hashed(&mut self, zone: &Zone, chain: &Nsec3Chain, lower: &[u8]) {
+        self.add(zone.nsec3_covering(chain, &chain.hash(lower)));
+    }
+
+    fn matches(&mut self, zone: &Zone, chain: &Nsec3Chain, lower: &[u8]) -> bool {
+        let matching = zone.nsec3_matching(chain, &chain.hash(lower));
+        if let Some(record) = matching {
+            self.add(record);
+        }
+        matching.is_some()
+    }
+
+    /// The closest ancestor of `labels` labels or fewer that has an NSEC3, and that the name one label longer has none
+    /// (RFC 5155 section 7.2.1). Returns how many labels the ancestor has.
+    fn closest_encloser(&mut self, zone: &Zone, chain: &Nsec3Chain, name: &LowerName, labels: usize) -> usize {
         let mut labels = labels;
-        while labels > self.zone.apex_labels() && !self.matches(name.suffix(labels), reply)? {
+        while !self.matches(zone, chain, name.suffix(labels)) && labels > zone.apex_labels() {
             labels -= 1;
         }
-        if labels == self.zone.apex_labels() {
-            self.matches(name.suffix(labels), reply)?;
-        }
         if labels < name.labels() {
-            self.covers(name.suffix(labels + 1), reply)?;
+            self.cover_hashed(zone, chain, name.suffix(labels + 1));
         }
-        Ok(labels)
+        labels
     }
 
-    fn matches(&mut self, lower: &[u8], reply: &mut Reply<'_, '_>) -> Result<bool, Full> {
-        match self.zone.nsec3_matching(self.chain, &self.chain.hash(lower)) {
-            Some(link) => self.show(&link, reply).map(|()| true),
-            None => Ok(false),
+    fn add(&mut self, record: u32) {
+        let count = usize::from(self.count);
+        if count < MOST_RECORDS && !self.records[..count].contains(&record) {
+            self.records[count] = record;
+            self.count += 1;
         }
     }
+}
 
-    fn covers(&mut self, lower: &[u8], reply: &mut Reply<'_, '_>) -> Result<(), Full> {
-        match self.zone.nsec3_covering(self.chain, &self.chain.hash(lower)) {
-            Some(link) => self.show(&link, reply),
-            None => Ok(()),
-        }
-    }
+fn write_nsec(lookup: &Lookup<'_>, node: NodeId, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
+    let owner = Owner::Other(lookup.zone.name(node));
+    let Some(nsec) = lookup.zone.rrset(node, Type::NSEC) else { return Ok(()) };
+    reply.put_rrset(Section::Authority, owner, &nsec)?;
+    lookup.put_signatures(Section::Authority, node, owner, Type::NSEC, reply)
+}
 
-    fn show(&mut self, link: &Nsec3Link<'_>, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
-        if self.shown.contains(&Some(link.hash)) {
-            return Ok(());
-        }
-        if let Some(free) = self.shown.iter_mut().find(|shown| shown.is_none()) {
-            *free = Some(link.hash);
-        }
-        let apex = self.zone.apex().as_bytes();
-        let label = hash_label(&link.hash);
-        let mut owner = [0; 33 + MAX_NAME];
-        owner[..33].copy_from_slice(&label);
-        owner[33..33 + apex.len()].copy_from_slice(apex);
-        // A zone whose apex leaves no room for the label cannot have such an owner, so this name is legal.
-        let owner = Owner::Other(NameRef::from_valid(&owner[..33 + apex.len()]));
-        reply.put_rrset(Section::Authority, owner, &link.nsec3)?;
-        match &link.signatures {
-            Some(signatures) => reply.put_rrset(Section::Authority, owner, signatures),
-            None => Ok(()),
-        }
+fn write_nsec3(zone: &Zone, chain: &Nsec3Chain, record: u32, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
+    let link = zone.nsec3_link(chain, record);
+    let apex = zone.apex().as_bytes();
+    let mut owner = [0; 33 + MAX_NAME];
+    owner[..33].copy_from_slice(&hash_label(&link.hash));
+    owner[33..33 + apex.len()].copy_from_slice(apex);
+    // A zone whose apex leaves no room for the label cannot have such an owner, so this name is legal.
+    let owner = Owner::Other(NameRef::from_valid(&owner[..33 + apex.len()]));
+    reply.put_rrset(Section::Authority, owner, &link.nsec3)?;
+    match &link.signatures {
+        Some(signatures) => reply.put_rrset(Section::Authority, owner, signatures),
+        None => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ use std::hash::{BuildHasher, Hasher};
 use super::Client;
 use super::additional;
 use super::dealer::Cursors;
-use super::denial;
+use super::denial::Proof;
 use super::reply::{Full, Owner, Reply, Section};
 use crate::metrics::Outcome;
 use crate::pool::Spread;
@@ -39,6 +39,9 @@ pub(super) struct Lookup<'a> {
     pub(super) scope: u8,
     /// Whether the name looked at is still that of the question.
     asked: bool,
+    proof: Proof,
+    /// The DNAME owners whose records are written: a name that grows meets the same one again.
+    dnames: [Option<NodeId>; MOST_LINKS],
 }
 
 /// What one name led to.
@@ -56,7 +59,19 @@ impl<'a> Lookup<'a> {
         client: &'a Client,
         cursors: &'a mut Cursors,
     ) -> Self {
-        Self { served, zone, qtype, dnssec, client, subnet: None, cursors, scope: 0, asked: true }
+        Self {
+            served,
+            zone,
+            qtype,
+            dnssec,
+            client,
+            subnet: None,
+            cursors,
+            scope: 0,
+            asked: true,
+            proof: Proof::new(dnssec),
+            dnames: [None; MOST_LINKS],
+        }
     }
 
     /// Answers into `reply`. `current` is the name of the question, and scratch space afterwards.
@@ -74,6 +89,7 @@ impl<'a> Lookup<'a> {
                 Step::Follow => self.asked = false,
             }
         }
+        self.proof.write(self, reply)?;
         // The chain leaves the zone, goes round, or is too long: what was found is the answer, and the rest is the resolver's.
         Ok(Outcome::Answer)
     }
@@ -101,7 +117,8 @@ impl<'a> Lookup<'a> {
             Some(source) => self.at(source, Some(found.labels), current, reply),
             None => {
                 reply.rcode = Rcode::NXDOMAIN;
-                self.deny(reply, |lookup, reply| denial::no_such_name(lookup, current, found, reply))?;
+                self.proof.no_such_name(self.zone, current, found);
+                self.deny(reply)?;
                 Ok(Step::Done(Outcome::NxDomain))
             }
         }
@@ -115,30 +132,38 @@ impl<'a> Lookup<'a> {
         current: &mut LowerName,
         reply: &mut Reply<'_, '_>,
     ) -> Result<Step, Full> {
+        if let Some(labels) = wildcard {
+            self.proof.expanded_wildcard(self.zone, current, labels);
+        }
+        if self.qtype == Type::RRSIG && self.put_all_signatures(node, current, reply)? {
+            self.proof.write(self, reply)?;
+            return Ok(Step::Done(Outcome::Answer));
+        }
         let sought = match self.qtype {
             Type::ANY => self.zone.rrsets(node).find(|rrset| rrset.rtype != Type::RRSIG),
-            qtype => self.zone.rrset(node, qtype).filter(|_| qtype != Type::RRSIG),
+            Type::RRSIG => None,
+            qtype => self.zone.rrset(node, qtype),
         };
-        let alias = if sought.is_none() { self.zone.rrset(node, Type::CNAME) } else { None };
+        // NSEC may stand beside a CNAME, so that its absence is an answer and no reason to follow (RFC 4034 section 4).
+        let alias = match sought {
+            None if self.qtype != Type::NSEC => self.zone.rrset(node, Type::CNAME),
+            _ => None,
+        };
         let Some(rrset) = sought.or(alias) else {
-            if self.qtype == Type::RRSIG && self.put_all_signatures(node, current, reply)? {
-                return Ok(Step::Done(Outcome::Answer));
-            }
-            self.deny(reply, |lookup, reply| denial::no_such_type(lookup, current, node, wildcard, reply))?;
+            self.proof.no_such_type(self.zone, current, node, wildcard);
+            self.deny(reply)?;
             return Ok(Step::Done(Outcome::NoData));
         };
         if !self.put_hand(Section::Answer, node, &rrset, self.owner(current), reply)? {
             reply.put_rrset(Section::Answer, self.owner(current), &rrset)?;
             self.put_signatures(Section::Answer, node, self.owner(current), rrset.rtype, reply)?;
         }
-        if let (Some(labels), true) = (wildcard, self.dnssec) {
-            denial::expanded_wildcard(self, current, labels, reply)?;
-        }
         if alias.is_some() {
             let target = rrset.iter().next().and_then(|record| NameRef::parse(record.rdata).ok());
             current.set(target.unwrap_or(NameRef::ROOT));
             return Ok(Step::Follow);
         }
+        self.proof.write(self, reply)?;
         additional::for_answer(self, &rrset, reply);
         Ok(Step::Done(Outcome::Answer))
     }
@@ -180,8 +205,13 @@ impl<'a> Lookup<'a> {
         let dname = self.zone.rrset(node, Type::DNAME).expect("the node is flagged for its DNAME");
         let record = dname.iter().next().expect("an RRset has a record");
         let owner = self.zone.name(node);
-        reply.put_rrset(Section::Answer, Owner::Other(owner), &dname)?;
-        self.put_signatures(Section::Answer, node, Owner::Other(owner), Type::DNAME, reply)?;
+        if !self.dnames.contains(&Some(node)) {
+            if let Some(free) = self.dnames.iter_mut().find(|slot| slot.is_none()) {
+                *free = Some(node);
+            }
+            reply.put_rrset(Section::Answer, Owner::Other(owner), &dname)?;
+            self.put_signatures(Section::Answer, node, Owner::Other(owner), Type::DNAME, reply)?;
+        }
         let head = current.octets().len() - owner.len();
         let mut target = [0; MAX_NAME];
         let end = head + record.rdata.len();
@@ -203,35 +233,30 @@ impl<'a> Lookup<'a> {
         let owner = Owner::Other(self.zone.name(cut));
         let servers = self.zone.rrset(cut, Type::NS).expect("a cut has NS");
         reply.put_rrset(Section::Authority, owner, &servers)?;
-        if self.dnssec {
-            match self.zone.rrset(cut, Type::DS) {
-                Some(signers) => {
-                    reply.put_rrset(Section::Authority, owner, &signers)?;
-                    self.put_signatures(Section::Authority, cut, owner, Type::DS, reply)?;
-                }
-                None => denial::unsigned_cut(self, cut, reply)?,
+        // DS without a signature is of a zone that is not signed, where it proves nothing.
+        let signed = self.zone.rrset(cut, Type::DS).zip(self.zone.signatures(cut, Type::DS)).filter(|_| self.dnssec);
+        match signed {
+            Some((signers, signatures)) => {
+                reply.put_rrset(Section::Authority, owner, &signers)?;
+                reply.put_rrset(Section::Authority, owner, &signatures)?;
             }
+            // RFC 4035 section 3.1.4.1, RFC 5155 section 7.2.7.
+            None => self.proof.no_such_type(self.zone, &LowerName::of(self.zone.name(cut)), cut, None),
         }
+        self.proof.write(self, reply)?;
         additional::glue(self, cut, &servers, reply)?;
         Ok(Outcome::Referral)
     }
 
     /// SOA in the authority section, and the proofs where they are wanted (RFC 2308 section 2).
-    fn deny<'b, 's>(
-        &mut self,
-        reply: &mut Reply<'b, 's>,
-        prove: impl FnOnce(&Self, &mut Reply<'b, 's>) -> Result<(), Full>,
-    ) -> Result<(), Full> {
+    fn deny(&self, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
         let (soa, signatures) = self.zone.negative_soa();
         let apex = Owner::Other(self.zone.apex());
         reply.put_rrset(Section::Authority, apex, &soa)?;
-        if self.dnssec {
-            if let Some(signatures) = signatures {
-                reply.put_rrset(Section::Authority, apex, &signatures)?;
-            }
-            prove(self, reply)?;
+        if let Some(signatures) = signatures.filter(|_| self.dnssec) {
+            reply.put_rrset(Section::Authority, apex, &signatures)?;
         }
-        Ok(())
+        self.proof.write(self, reply)
     }
 
     /// QTYPE RRSIG: all signatures of the name, as there is no other way to ask for them.

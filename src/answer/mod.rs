@@ -146,8 +146,8 @@ impl Ask<'_, '_> {
         }
         match qtype {
             Type::AXFR | Type::IXFR => return Ok(refuse(reply, ExtendedError::PROHIBITED)),
-            // RFC 6895 section 3.1: meta types that are no question to a zone; ANY is one, and zone transfers are above.
-            Type(0) | Type::OPT | Type(128..=254) => {
+            // Obsolete questions for mail, and a number that no type has (RFC 6895 section 3.1).
+            Type(0) | Type::MAILB | Type::MAILA => {
                 reply.rcode = Rcode::NOTIMP;
                 return Ok(Label::NotImp);
             }

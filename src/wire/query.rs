@@ -119,8 +119,9 @@ impl<'m> Query<'m> {
             }
             let record = self.record(at)?;
             match record.rtype {
-                Type::OPT if index >= before => {
-                    if extras.edns.is_some() || self.message[at] != 0 {
+                Type::OPT => {
+                    // It belongs to the additional section, once, at the root (RFC 6891 section 6.1.1).
+                    if index < before || extras.edns.is_some() || self.message[at] != 0 {
                         return Err(Malformed);
                     }
                     extras.edns = Some(Edns::parse(record.class, record.ttl, record.rdata).map_err(|_| Malformed)?);
@@ -219,6 +220,7 @@ mod tests {
         assert_eq!(extras([1, 0, 0, 1], &[QUESTION, OPT]), Ok(true));
         assert_eq!(extras([1, 1, 0, 1], &[QUESTION, record, OPT]), Ok(true));
         assert_eq!(extras([1, 0, 0, 2], &[QUESTION, OPT, OPT]), Err(Malformed));
+        assert_eq!(extras([1, 0, 1, 0], &[QUESTION, OPT]), Err(Malformed));
         assert_eq!(extras([1, 0, 0, 1], &[QUESTION, b"\x01a", OPT]), Err(Malformed));
         assert_eq!(extras([1, 0, 0, 0], &[QUESTION, b"x"]), Err(Malformed));
         assert_eq!(extras([1, 0, 0, 1], &[QUESTION]), Err(Malformed));

@@ -4,7 +4,7 @@ use sha1::{Digest, Sha1};
 
 use super::rrset::Rrset;
 use super::tree::{NodeId, Zone};
-use crate::wire::{LowerName, NameRef};
+use crate::wire::NameRef;
 
 /// Octets of an NSEC3 hash: SHA-1 is the only algorithm there is (RFC 5155 section 11).
 pub type Hash = [u8; 20];
@@ -21,7 +21,7 @@ pub enum Denial {
     Nsec3(Nsec3Chain),
 }
 
-/// The NSEC3 chain that the apex's NSEC3PARAM names.
+/// The NSEC3 chain that the apex's NSEC3PARAM names; it has at least one link.
 #[derive(Debug)]
 pub struct Nsec3Chain {
     pub(super) iterations: u16,
@@ -59,24 +59,27 @@ impl Denial {
 }
 
 impl Zone {
-    /// The node whose NSEC covers or matches `name`: the last at or before it that has one.
-    pub fn nsec_at_or_before(&self, name: &LowerName, nodes: &[NodeId]) -> NodeId {
-        let after = nodes.partition_point(|&node| self.name(node) <= name.name());
+    /// The node whose NSEC covers or matches `name`, by its place in the chain: the last at or before the name.
+    pub fn nsec_at_or_before(&self, name: NameRef<'_>, nodes: &[NodeId]) -> u32 {
         // The apex comes first and has an NSEC in any whole chain; in a broken one the first link is as good as any.
-        nodes[after.saturating_sub(1)]
+        nodes.partition_point(|&node| self.name(node) <= name).saturating_sub(1) as u32
     }
 
-    /// The link that matches `hash`.
-    pub fn nsec3_matching(&self, chain: &Nsec3Chain, hash: &Hash) -> Option<Nsec3Link<'_>> {
-        let found = chain.entries.binary_search_by(|entry| entry.hash.cmp(hash)).ok()?;
-        Some(self.link(&chain.entries[found]))
+    /// The link that matches `hash`, by its place in the chain.
+    pub fn nsec3_matching(&self, chain: &Nsec3Chain, hash: &Hash) -> Option<u32> {
+        chain.entries.binary_search_by(|entry| entry.hash.cmp(hash)).ok().map(|index| index as u32)
     }
 
-    /// The link that covers `hash`: the last before it, or the last of all where the chain goes round.
-    pub fn nsec3_covering(&self, chain: &Nsec3Chain, hash: &Hash) -> Option<Nsec3Link<'_>> {
+    /// The link that covers `hash`, by its place in the chain: the last before it, or the last of all where the chain
+    /// goes round.
+    pub fn nsec3_covering(&self, chain: &Nsec3Chain, hash: &Hash) -> u32 {
         let after = chain.entries.partition_point(|entry| entry.hash < *hash);
-        let index = after.checked_sub(1).unwrap_or(chain.entries.len().checked_sub(1)?);
-        Some(self.link(&chain.entries[index]))
+        after.checked_sub(1).unwrap_or(chain.entries.len() - 1) as u32
+    }
+
+    /// The link at a place of the chain.
+    pub fn nsec3_link(&self, chain: &Nsec3Chain, index: u32) -> Nsec3Link<'_> {
+        self.link(&chain.entries[index as usize])
     }
 
     /// All links, in the order of their hashes.

@@ -5,11 +5,12 @@
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! probing  dead backends and the hands they leave
-//! scenarios   transcripts of what the engine answers
+//! scenarios   transcripts of what the engine answers, and garbage: broken queries
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
 
 mod cli;
+mod garbage;
 mod harness;
 mod health;
 mod layers;
