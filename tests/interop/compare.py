@@ -171,6 +171,9 @@ def faults_alone(case, world):
         elif record[0] not in named:
             faults.append(f"additional record that no other record names: {m.type_name(record[1])}")
     nsd = case.peers.get("nsd")
+    whole = [other for other in case.peers.values() if other and not other.flag(m.TC) and not is_referral(other) and other.rcode == reply.rcode]
+    if reply.flag(m.TC) and len(whole) > 1:
+        faults.append("truncated where the replies of two peers fit")
     if nsd and same_content(reply, nsd) and reply.size > nsd.size:
         faults.append(f"reply is {'1-8' if reply.size - nsd.size < 9 else 'more than 8'} octets larger than NSD's with the same content")
     return faults

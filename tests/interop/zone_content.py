@@ -121,6 +121,7 @@ def big():
     lines = [f"a{n} A 198.51.{i >> 8}.{i & 255}" for n in (5, 25, 28, 29, 30, 70, 100, 400) for i in range(n)]
     lines += [f"aaaa{n} AAAA 2001:db8:1::{i:x}" for n in (14, 40) for i in range(n)]
     lines += [f"txt{n} TXT " + " ".join('"' + "t" * 250 + '"' for _ in range(n)) for n in (1, 2, 4, 5, 20, 200)]
+    lines += [f"near64k TXT \"{i:03} {'o' * 240}\"" for i in range(250)]
     lines += [f"mx{n} MX {i} t{i}" for n in (8, 30) for i in range(n)] + [f"t{i} A 203.0.113.{i}" for i in range(30)]
     lines += [f"cut{n} NS n{i}.cut{n}" for n in (6, 16, 24) for i in range(n)]
     lines += [f"n{i}.cut{n} A 203.0.113.{i}" for n in (6, 16, 24) for i in range(n)]
