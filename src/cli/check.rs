@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::settings::Zones;
-use super::{BAD, Failure, GOOD, WARN};
+use super::{BAD, Failure, GOOD, WARN, counted};
 use crate::config::ZonePolicy;
 use crate::reload::{self, Fault, Load, POLICY_ENDING, SETTINGS_FILE, SettingsSource, Severity, Source, ZONE_ENDING};
 
@@ -151,11 +151,11 @@ impl Findings {
     fn text(&self) -> String {
         let mut text = String::new();
         for fault in &self.faults {
-            let (style, word) = match fault.severity {
-                Severity::Error => (BAD, "error"),
-                Severity::Warning => (WARN, "warning"),
+            let (place, message) = (fault.place(), &fault.message);
+            let _ = match fault.severity {
+                Severity::Error => writeln!(text, "{BAD}{place}{BAD:#} {message}"),
+                Severity::Warning => writeln!(text, "{WARN}{place} warning:{WARN:#} {message}"),
             };
-            let _ = writeln!(text, "{style}{word}{style:#}: {fault}");
         }
         if self.left_out > 0 {
             let _ = writeln!(text, "and {} more", self.left_out);
@@ -168,9 +168,10 @@ impl Findings {
                 _ => writeln!(text, "{BAD}bad{BAD:#}: {} would not be taken", zone.name),
             };
         }
-        let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-        let (zones, errors) = (count(self.zones.len(), "zone"), count(self.errors, "error"));
-        let _ = writeln!(text, "{zones}, {errors}, {}", count(self.warnings, "warning"));
+        let zones = counted(self.zones.len() as u64, "zone", "zones");
+        let errors = counted(self.errors as u64, "error", "errors");
+        let warnings = counted(self.warnings as u64, "warning", "warnings");
+        let _ = writeln!(text, "{zones}, {errors}, {warnings}");
         text
     }
 }

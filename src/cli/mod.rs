@@ -7,7 +7,7 @@
 //! kofn completions | man  made from this definition
 //! ```
 //!
-//! Every command that a script would read has `--json`, and ends with a code of sysexits.h ([`exit`]).
+//! Every command that a script would read has `--json`, and ends with a code of sysexits.h (`exit`).
 
 mod check;
 mod completions;
@@ -84,6 +84,14 @@ impl Command {
             Self::Completions(arguments) => arguments.run().map(done),
             Self::Man(arguments) => arguments.run().map(done),
         }
+    }
+}
+
+/// A number and what it counts, such as `1 zone` and `2 zones`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
     }
 }
 

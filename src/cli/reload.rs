@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::settings::State;
-use super::{Failure, control};
+use super::{Failure, control, counted};
 use crate::admin::api::{self, RELOAD_PATH};
 
 /// Have the running server read its files again
@@ -29,7 +29,10 @@ impl Args {
         }
         match reloaded.errors.len() {
             0 => Ok(()),
-            count => Err(Failure::data(format!("{count} errors; what was served before is still served"))),
+            count => {
+                let errors = counted(count as u64, "error", "errors");
+                Err(Failure::data(format!("{errors}; what was served before is still served")))
+            }
         }
     }
 }
@@ -45,5 +48,5 @@ fn print(reloaded: &api::Reloaded) {
     for error in &reloaded.errors {
         anstream::println!("{red}error{red:#}: {error}");
     }
-    anstream::println!("{} zones served", reloaded.zones);
+    anstream::println!("{} served", counted(reloaded.zones as u64, "zone", "zones"));
 }

@@ -8,7 +8,7 @@ use hyper::Method;
 use jiff::Timestamp;
 
 use super::settings::State;
-use super::{Failure, control};
+use super::{Failure, control, counted};
 use crate::admin::api::{self, STATUS_PATH, ZoneState};
 
 /// Show what the running server serves: zones, pools, members
@@ -40,12 +40,12 @@ impl Args {
 fn headline(status: &api::Status, now: Timestamp) -> String {
     let bold = Style::new().bold();
     let mut text = format!(
-        "{bold}kofn {}{bold:#}, process {}, started {} ago, generation {}\n{} queries",
+        "{bold}kofn {}{bold:#}, process {}, started {} ago, generation {}\n{}",
         status.version,
         status.pid,
         age(status.started, now),
         status.generation,
-        status.queries.received
+        counted(status.queries.received, "query", "queries")
     );
     for (index, (outcome, count)) in status.queries.outcomes.iter().enumerate() {
         let _ = write!(text, "{} {count} {outcome}", if index == 0 { ":" } else { "," });
@@ -98,12 +98,12 @@ fn pools(pools: &[api::Pool], now: Timestamp) -> String {
         let (bold, red) = (Style::new().bold(), super::BAD);
         let _ = write!(
             text,
-            "\n{bold}{} {}{bold:#}: deals {} of {} eligible; {} members, check {}",
+            "\n{bold}{} {}{bold:#}: deals {} of {} eligible; {}, check {}",
             pool.name,
             family.rtype,
             usize::from(family.k).min(family.eligible),
             family.eligible,
-            family.members.len(),
+            counted(family.members.len() as u64, "member", "members"),
             pool.check.as_deref().unwrap_or("none")
         );
         if family.panic {

@@ -38,18 +38,17 @@ impl Fault {
     pub fn whole(severity: Severity, file: &Path, message: impl fmt::Display) -> Self {
         Self { severity, file: file.to_owned(), line: 0, column: 0, message: message.to_string() }
     }
+
+    /// Where it is: `file:line:column:`, as far as that is known.
+    pub fn place(&self) -> String {
+        let numbers = [self.line, self.column].into_iter().take_while(|number| *number > 0);
+        numbers.fold(format!("{}:", self.file.display()), |place, number| format!("{place}{number}:"))
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if self.line > 0 {
-            write!(f, "{}:", self.line)?;
-        }
-        if self.column > 0 {
-            write!(f, "{}:", self.column)?;
-        }
-        write!(f, " {}", self.message)
+        write!(f, "{} {}", self.place(), self.message)
     }
 }
 

@@ -83,3 +83,33 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_restart_is_named_here_and_in_the_manual() {
+        let old = Settings::default();
+        let mut new = old.clone();
+        new.listen.clear();
+        new.state = "elsewhere".into();
+        new.workers += 1;
+        new.admin = None;
+        new.limits.udp_payload += 1;
+        new.limits.tcp_connections += 1;
+        new.limits.tcp_per_prefix += 1;
+        new.limits.tcp_idle *= 2;
+        let keys = restart_keys(&old, &new);
+        assert_eq!(keys.len(), 8, "{keys:?}");
+        let manual = include_str!("../../docs/configuration.md");
+        let sentence =
+            manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());
+        let sentence = sentence.expect("the sentence on restarts");
+        for key in keys {
+            assert!(sentence.contains(&format!("`{key}`")), "{key} is missing in: {sentence}");
+        }
+        new.limits.udp_payload = old.limits.udp_payload - 1;
+        assert!(!restart_keys(&old, &new).contains(&"limits.udp_payload"), "less can be sent at once");
+    }
+}

@@ -12,7 +12,7 @@
 //!
 //! * No worker shares anything with another that is written per query. The kernel spreads flows over the sockets of a port
 //!   (`SO_REUSEPORT`); a worker answers what its own socket was given.
-//! * One [`Moment`](engine::Moment) for each batch: a batch is answered from one snapshot and at one time.
+//! * One `Moment` for each batch: a batch is answered from one snapshot and at one time.
 //! * Every datagram and every whole TCP frame is counted as received, and once by its outcome.
 //! * A panic in the engine costs the one query that caused it: SERVFAIL, and the worker goes on.
 //!
