@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_reset_is_told_in_the_words_of_the_system() {
+        let (target, _server) = server(async move |stream: TcpStream| stream.set_zero_linger().unwrap()).await;
+        let failure = probe(target, &check(), Deadline::after(LONG)).await.expect_err("a reset");
+        assert_eq!(failure.to_string(), "connection reset by peer");
+    }
+
+    #[tokio::test]
     async fn silence_ends_at_the_timeout() {
         let (target, server) = server(async move |mut stream: TcpStream| {
             assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the probe hangs up");

@@ -213,6 +213,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
 
+    use super::super::TakeVerdicts;
     use super::*;
     use crate::config::HttpCheck;
     use crate::health::{CheckId, Rules};
@@ -230,16 +231,24 @@ mod tests {
     impl World {
         fn start(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize) -> Self {
             let (sender, flips) = mpsc::unbounded_channel();
+            let take_over: TakeVerdicts =
+                Arc::new(move |keys| keys.iter().for_each(|key| sender.send(key.clone()).unwrap()));
+            let mut world = Self::start_with(probes, limit, take_over);
+            world.flips = flips;
+            world
+        }
+
+        fn start_with(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize, flipped: TakeVerdicts) -> Self {
             let targets = Arc::new(Mutex::new(Targets { probes, limit }));
             let (generation, table) = (watch::Sender::new(1), Arc::new(Table::default()));
             let source = Arc::clone(&targets);
             let feed = Feed {
                 generations: generation.subscribe(),
                 targets: Box::new(move || source.lock().unwrap().clone()),
-                flipped: Arc::new(move |keys| keys.iter().for_each(|key| sender.send(key.clone()).unwrap())),
+                flipped,
             };
             let prober = Prober::new(feed, Arc::clone(&table));
-            let first_round = prober.first_round();
+            let (first_round, (_, flips)) = (prober.first_round(), mpsc::unbounded_channel());
             Self { targets, generation, table, flips, first_round, prober: tokio::spawn(prober.run()) }
         }
 
@@ -310,14 +319,25 @@ mod tests {
     #[tokio::test]
     async fn the_first_round_ends_after_the_snapshot_has_the_verdicts() {
         let closed = listen(Ipv4Addr::LOCALHOST, 0).await.local_addr().unwrap().port();
-        let mut world = World::start((1..=50).map(|n| tcp_probe(Ipv4Addr::new(127, 0, 1, n), closed)).collect(), 7);
-        assert!(!*world.first_round.0.borrow());
-        world.first_round.done().await;
+        let probes = (1..=50).map(|n| tcp_probe(Ipv4Addr::new(127, 0, 1, n), closed)).collect();
+        let (begun, mut batches) = mpsc::unbounded_channel();
+        let (end, may_end) = std::sync::mpsc::channel();
+        let may_end = Mutex::new(may_end);
+        let take_over: TakeVerdicts = Arc::new(move |keys| {
+            begun.send(keys.len()).unwrap();
+            may_end.lock().unwrap().recv().unwrap();
+        });
+        let mut world = World::start_with(probes, 7, take_over);
         let mut told = 0;
-        while world.flips.try_recv().is_ok() {
-            told += 1;
+        while told < 50 {
+            told += batches.recv().await.unwrap();
+            assert!(
+                !*world.first_round.0.borrow(),
+                "the snapshot has {told} verdicts at most, and not the last of them"
+            );
+            end.send(()).unwrap();
         }
-        assert_eq!(told, 50);
+        world.first_round.done().await;
     }
 
     #[tokio::test]
