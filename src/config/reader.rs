@@ -60,13 +60,14 @@ impl<T> Described for Key<T> {
 
     #[cfg(test)]
     fn default_reads(&self) -> bool {
-        self.default.is_empty() || self.read_default().is_some()
+        self.default.is_empty() || self.read_default(Path::new("")).is_some()
     }
 }
 
 impl<T> Key<T> {
-    fn read_default(&self) -> Option<T> {
-        let faults = Faults::new(Path::new(""), self.default);
+    /// The default means the same as if it were written in `file`: paths start at its folder.
+    fn read_default(&self, file: &Path) -> Option<T> {
+        let faults = Faults::new(file, self.default);
         read_text(&faults, self.default, self.read)
     }
 }
@@ -249,7 +250,8 @@ impl<'a> Section<'a> {
 
     /// The written value or the default, which also stands in for a faulty one while the reading goes on.
     pub(super) fn value<T>(&self, key: &Key<T>) -> T {
-        self.written(key).or_else(|| key.read_default()).expect("a key with a default that its own reader accepts")
+        let default = || key.read_default(self.faults.file());
+        self.written(key).or_else(default).expect("a key with a default that its own reader accepts")
     }
 
     /// The written value; its absence is a fault.

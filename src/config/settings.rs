@@ -230,6 +230,8 @@ mod tests {
         let settings = Settings::parse("zones = \"z\"\nstate = \"/var/lib/kofn\"", path).unwrap();
         assert_eq!(settings.zones, Path::new("/etc/kofn/z"));
         assert_eq!(settings.state, Path::new("/var/lib/kofn"));
+        let settings = Settings::parse("", path).unwrap();
+        assert_eq!((settings.zones, settings.state), ("/etc/kofn/zones".into(), "/etc/kofn/state".into()));
     }
 
     #[test]
