@@ -9,7 +9,7 @@ use domain::rdata::ZoneRecordData;
 use domain::zonefile::inplace::{Entry, Zonefile};
 use kofn::wire::{Class, Name, NameRef, Type};
 use kofn::zone::record_types::{KNOWN, Kind, fields};
-use kofn::zone::text::{Limits, Loaded, Severity, print, print_rdata, read_bytes};
+use kofn::zone::text::{Limits, Loaded, print, print_rdata, read_bytes};
 use kofn::zone::{Place, Record, check, rdata};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -236,14 +236,8 @@ fn loaded(text: &str) -> Loaded {
     loaded
 }
 
-/// The faults as `kofn check` prints them.
 fn faults_of(text: &str) -> String {
-    let faults = loaded(text).faults;
-    let printed = faults.iter().map(|fault| match fault.severity {
-        Severity::Error => format!("error: {fault}\n"),
-        Severity::Warning => format!("warning: {}\n", fault.to_string().replacen(" warning:", "", 1)),
-    });
-    printed.collect::<Vec<_>>().concat()
+    loaded(text).faults.iter().map(|fault| format!("{fault}\n")).collect()
 }
 
 fn read(line: &str) -> Result<Vec<u8>, Vec<String>> {
