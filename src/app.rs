@@ -98,15 +98,17 @@ impl App {
         let Control { listener, ownership } = control;
         let solver = Solver::start(Arc::clone(&publisher))?;
         let overview = loader.overview();
-        let (follower, handle) = Follower::start(loader).await;
-
+        let (follower, handle) = tokio::select! {
+            started = Follower::start(loader) => started,
+            () = stop_requested(&mut signals, None) => return Ok(()),
+        };
         let mut tasks = JoinSet::new();
         let prober = Prober::new(feed(&publisher), Arc::clone(&table));
         let first_round = prober.first_round();
         tasks.spawn(prober.run());
         tokio::select! {
             () = wait_for(first_round) => {}
-            () = stop_requested(&mut signals, &handle) => return Ok(()),
+            () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
         }
         let registry = Arc::new(Registry::default());
         let running = bound.run(&publisher.reader(), &registry)?;
@@ -126,8 +128,8 @@ impl App {
             }
         });
         tell_ready(&overview);
-        stop_requested(&mut signals, &handle).await;
-        drain(running, &mut signals, &handle).await;
+        stop_requested(&mut signals, Some(&handle)).await;
+        drain(running, &mut signals).await;
         tasks.shutdown().await;
         solver.stop();
         drop(ownership);
@@ -142,21 +144,21 @@ async fn wait_for(mut first_round: FirstRound) {
     }
 }
 
-/// Returns when a signal says to stop; reloads for those that say so.
-async fn stop_requested(signals: &mut Signals, handle: &Handle) {
+/// Returns when a signal says to stop. Those that say to reload are passed on, if there is already or still somebody to.
+async fn stop_requested(signals: &mut Signals, handle: Option<&Handle>) {
     while signals.next().await == Request::Reload {
+        let Some(handle) = handle.cloned() else { continue };
         info!("SIGHUP: reading all files again");
-        let handle = handle.clone();
         tokio::spawn(async move { handle.reload().await });
     }
 }
 
 /// A second signal ends what the first one let finish.
-async fn drain(running: Running, signals: &mut Signals, handle: &Handle) {
+async fn drain(running: Running, signals: &mut Signals) {
     info!("stopping: what has arrived is answered");
     tokio::select! {
         _ = tokio::task::spawn_blocking(|| running.stop()) => {}
-        () = stop_requested(signals, handle) => warn!("stopping at once"),
+        () = stop_requested(signals, None) => warn!("stopping at once"),
     }
 }
 

@@ -45,10 +45,13 @@ impl Args {
         });
         let settings = settings::load(&source)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::system)?;
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
             let app = App::build(source, settings).await.map_err(failure)?;
             app.run().await.map_err(Failure::system)
-        })
+        });
+        // A large zone that is being read must not hold up the end.
+        runtime.shutdown_background();
+        ended
     }
 }
 

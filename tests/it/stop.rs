@@ -1,10 +1,11 @@
 //! The end.
 
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 
 use hickory_proto::rr::RecordType;
 
-use crate::harness::{Scratch, Server};
+use crate::harness::{Scratch, Server, zone_text};
 
 fn stops_by(signal: &str) {
     let mut server = Server::start(Scratch::with_shipped_zones());
@@ -29,6 +30,21 @@ fn sigterm_ends_it_with_0() {
 #[test]
 fn sigint_ends_it_with_0() {
     stops_by("INT");
+}
+
+#[test]
+fn it_ends_while_it_still_waits_for_the_first_verdicts() {
+    // It takes connections and says nothing, so the probe waits for its whole timeout.
+    let deaf = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = deaf.local_addr().expect("its address").port();
+    let scratch = Scratch::new();
+    scratch.write("zones/a.test.zone", &zone_text(1, "127.0.0.1"));
+    let check = format!("[check.c]\ntype = \"http\"\nport = {port}\ntimeout = \"1m\"\ninterval = \"2m\"\n");
+    scratch.write("zones/a.test.toml", &(check + "[pool.www]\ncheck = \"c\"\n"));
+    let mut server = Server::start_unready(scratch, &[]);
+    server.log_until(|line| line.contains("zone loaded"));
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
 }
 
 #[test]
