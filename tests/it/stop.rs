@@ -44,6 +44,8 @@ fn it_ends_while_it_still_waits_for_the_first_verdicts() {
     let mut server = Server::start_unready(scratch, &[]);
     server.log_until(|line| line.contains("zone loaded"));
     server.signal("TERM");
+    let log = server.log_to_end();
+    assert!(!log.contains("ready"), "it waited: {log}");
     assert_eq!(server.wait().0.code(), Some(0));
 }
 

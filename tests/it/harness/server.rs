@@ -69,6 +69,12 @@ impl Server {
         }
     }
 
+    /// The lines that have not been looked at, up to the end of the program.
+    pub(crate) fn log_to_end(&mut self) -> String {
+        let lines: Vec<String> = std::iter::from_fn(|| self.lines.recv_timeout(DEADLINE).ok()).collect();
+        lines.join("\n")
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("kill");
