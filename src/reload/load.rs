@@ -9,9 +9,9 @@ use std::thread;
 use siphasher::sip::SipHasher24;
 
 use super::fault::{Fault, Severity};
-use super::fit;
 use super::source::Source;
-use crate::config::ZonePolicy;
+use crate::config::{self, ZonePolicy};
+use crate::snapshot::misfits;
 use crate::zone::text::Limits;
 use crate::zone::{self, Record, Records, Zone};
 
@@ -61,7 +61,11 @@ pub fn load(source: &Source) -> Load {
         Err(error) => load.faults.push(Fault::whole(Severity::Error, &source.zone, error)),
         Ok(zone) => {
             let Some(policy) = policy else { return load };
-            load.faults.extend(fit::faults(&zone, &policy).iter().map(Fault::from));
+            let misfits = misfits(&zone, &policy);
+            load.faults.extend(misfits.iter().map(Fault::from));
+            if misfits.iter().any(|fault| fault.severity == config::Severity::Error) {
+                return load;
+            }
             let digest = digest(&loaded.records);
             load.good = Some(Good { zone: Arc::new(zone), policy: Arc::new(policy), digest });
         }

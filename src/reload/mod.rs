@@ -14,7 +14,6 @@
 //! Not here: how text is read (`zone`, `config`), and how a snapshot is made (`snapshot`).
 
 mod fault;
-mod fit;
 mod follow;
 mod load;
 mod loader;

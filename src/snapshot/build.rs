@@ -1,5 +1,6 @@
 //! A zone, its policy and the verdicts to the pools that lie over it.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl ServedZone {
     }
 
     /// Whether one of these probes is of a member here.
-    pub(super) fn is_probed_by(&self, probes: &[ProbeKey]) -> bool {
+    pub(super) fn is_probed_by(&self, probes: &HashSet<&ProbeKey>) -> bool {
         let mut members = self.pools.iter().flat_map(|pool| {
             pool.families().flat_map(|family| &family.members).filter_map(|member| pool.probe_of(member.address))
         });

@@ -5,47 +5,82 @@ use crate::pool::Spread;
 use crate::wire::{LowerName, Name, Type};
 use crate::zone::Zone;
 
-/// What is wrong, or odd, with `policy` over `zone`. An owner that the zone lacks is odd: removing a host never breaks a reload.
+/// What of `policy` cannot be over `zone`, has no effect there, or another than was meant. An owner that the zone lacks is
+/// only a warning: removing a host never breaks a reload.
 pub fn misfits(zone: &Zone, policy: &ZonePolicy) -> Vec<Fault> {
-    policy.pools.iter().flat_map(|(owner, config)| misfits_of(zone, owner, config)).collect()
+    policy.pools.iter().filter_map(|(owner, pool)| misfit(zone, owner, pool)).collect()
 }
 
-fn misfits_of(zone: &Zone, owner: &Name, config: &PoolConfig) -> Vec<Fault> {
-    let warning = |found: String, right: &str| config.place.warning(found, right);
-    let node = zone.exact(LowerName::of(owner.borrow()).octets());
-    let Some(node) = node else {
-        return vec![warning(
-            format!("the zone has no {owner}"),
-            "the policy sleeps until the zone has A or AAAA there",
-        )];
+fn misfit(zone: &Zone, owner: &Name, pool: &PoolConfig) -> Option<Fault> {
+    let warning = |found: String, expected: &str| Some(pool.place.warning(found, expected));
+    let Some(node) = zone.exact(LowerName::of(owner.borrow()).octets()) else {
+        return warning(format!("{owner} is not in the zone"), "the owner of A or AAAA records; the pool sleeps");
     };
     if zone.hidden_by(node).is_some() || zone.is_cut(node) {
-        return vec![warning(
-            format!("{owner} is delegated or below a DNAME"),
-            "the policy sleeps, as the zone does not answer for it",
-        )];
+        return warning(format!("{owner} is delegated"), "a name that this zone answers for; the pool sleeps");
     }
-    let families: Vec<Type> =
-        [Type::A, Type::AAAA].into_iter().filter(|rtype| zone.rrset(node, *rtype).is_some()).collect();
-    if families.is_empty() {
-        return vec![warning(
-            format!("{owner} has neither A nor AAAA"),
-            "the policy sleeps until the zone has one of them there",
-        )];
+    let families = [Type::A, Type::AAAA].map(|rtype| zone.rrset(node, rtype).map(|_| rtype));
+    if families == [None, None] {
+        return warning(format!("{owner} has no A and no AAAA record"), "a member; the pool sleeps");
     }
-    let mut faults = Vec::new();
-    if config.policy.spread != Spread::All && families.iter().any(|rtype| zone.signatures(node, *rtype).is_some()) {
-        let found = format!("{owner} is signed, and the signature covers all its addresses, not a hand of them");
-        let fault = warning(found, "spread = \"all\", or a zone that is not signed elsewhere");
-        faults.push(Fault { severity: Severity::Error, ..fault });
+    let is_signed = families.into_iter().flatten().any(|rtype| zone.signatures(node, rtype).is_some());
+    if is_signed && pool.policy.spread != Spread::All {
+        let found = format!("{owner} is signed in the zone file, and its signature holds for all addresses together");
+        let fault = pool.place.warning(found, "spread = \"all\", or a zone that comes unsigned");
+        return Some(Fault { severity: Severity::Error, ..fault });
     }
     let minimum = zone.negative_soa().0.ttl();
-    if minimum > config.policy.ttl && families.len() == 1 {
-        let found = format!(
-            "the SOA minimum of {minimum} s is above the pool's TTL of {} s, so that the denial of the other address family outlives a hand",
-            config.policy.ttl
+    if minimum > pool.policy.ttl {
+        return warning(
+            format!("negative answers are kept for {minimum} s, the addresses for {} s", pool.policy.ttl),
+            "an SOA minimum not above the pool's ttl, or a resolver goes on denying a family that the pool has by then",
         );
-        faults.push(warning(found, "an SOA minimum no larger than the TTL of the pool"));
     }
-    faults
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::text;
+    use std::path::Path;
+
+    const SIGNATURE: &str = "RRSIG A 13 2 60 20371231000000 20200101000000 1 test. AAAA";
+
+    fn told(records: &str, policy: &str) -> Vec<(Severity, String)> {
+        let apex = Name::from_text(b"test.").unwrap();
+        let source = format!("$TTL 60\n@ SOA ns host 1 1 1 1 30\n@ NS ns.elsewhere.\n{records}\n");
+        let loaded = text::read_bytes(source.as_bytes(), Path::new("zone"), Some(&apex), &text::Limits::default());
+        assert_eq!(loaded.faults.errors(), 0, "{:?}", loaded.faults);
+        let zone = Zone::build(&apex, &loaded.records).unwrap();
+        let policy = ZonePolicy::parse(policy, Path::new("policy"), apex.borrow()).unwrap();
+        misfits(&zone, &policy).into_iter().map(|fault| (fault.severity, fault.found)).collect()
+    }
+
+    #[test]
+    fn a_pool_that_fits_is_silent() {
+        assert_eq!(told("www A 192.0.2.1", "[pool.www]"), []);
+        assert_eq!(told(&format!("www A 192.0.2.1\nwww {SIGNATURE}"), "[pool.www]\nspread = \"all\""), []);
+    }
+
+    #[test]
+    fn a_hand_of_a_signed_set_is_an_error() {
+        let signed = told(&format!("www A 192.0.2.1\nwww {SIGNATURE}"), "[pool.www]\nk = 1");
+        assert!(
+            matches!(&signed[..], [(Severity::Error, found)] if found.starts_with("www.test. is signed")),
+            "{signed:?}"
+        );
+    }
+
+    #[test]
+    fn a_pool_that_sleeps_is_a_warning() {
+        for (records, policy, found) in [
+            ("www A 192.0.2.1", "[pool.web]", "web.test. is not in the zone"),
+            ("www TXT x", "[pool.www]", "www.test. has no A and no AAAA record"),
+            ("sub NS ns.elsewhere.\nwww.sub A 192.0.2.1", "[pool.\"www.sub\"]", "www.sub.test. is delegated"),
+            ("www A 192.0.2.1", "[pool.www]\nttl = 10", "negative answers are kept for 30 s, the addresses for 10 s"),
+        ] {
+            assert_eq!(told(records, policy), [(Severity::Warning, found.to_owned())]);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The one writer of snapshots, and how everyone else reads the newest.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
@@ -115,10 +116,11 @@ impl Publisher {
     /// Takes over the verdicts of these probes. Who is out is out of all hands when this returns; large rotations are
     /// spread anew by whoever runs [`Publisher::solve_until_stopped`].
     pub fn refresh(&self, probes: &[ProbeKey]) {
+        let probes: HashSet<&ProbeKey> = probes.iter().collect();
         let mut writer = self.lock();
         let current = self.current.load_full();
         let zones = current.zones.iter().map(|(apex, zone)| {
-            let zone = match zone.is_probed_by(probes) {
+            let zone = match zone.is_probed_by(&probes) {
                 true => {
                     Arc::new(ServedZone::build(zone.zone.clone(), Arc::clone(&zone.policy), Some(zone), &self.table))
                 }
