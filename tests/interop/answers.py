@@ -4,6 +4,7 @@ KOFN_STANDIN=nsd (knot, bind) puts a peer in kofn's place and judges it by the o
 """
 import collections
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -24,8 +25,8 @@ EXAMPLES = 3   # of each group in the details
 
 def gather(asked, files):
     """The replies of each server: name → list. All run at once, each asked by a process of its own."""
-    servers = {name: peers.start(name, "answers", files) for name in [*PEERS, SUBJECT]}
-    try:
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(peers.start(name, "answers", files)) for name in [*PEERS, SUBJECT]}
         with concurrent.futures.ProcessPoolExecutor(len(servers), multiprocessing.get_context("fork")) as pool:
             waiting = {name: pool.submit(exchange.ask, server.address, asked) for name, server in servers.items()}
             replies = {name: future.result() for name, future in waiting.items()}
@@ -33,9 +34,6 @@ def gather(asked, files):
             if server.process.poll() is not None:
                 raise peers.NotReady(f"{name} ended during the queries with {server.process.returncode}:\n{server.log[-4000:]}")
         return replies
-    finally:
-        for server in servers.values():
-            server.stop()
 
 
 def read(wire):

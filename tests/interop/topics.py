@@ -4,8 +4,10 @@ Usage: topics.py [NAME…]. Topics that watch the clock run alone, after the oth
 status 0; when its last line reads `N passed, M failed` its numbers count, else it counts as one.
 """
 import concurrent.futures
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -27,12 +29,14 @@ def run(name):
     """(passed, failed) of one topic; its output is printed whole, so that topics do not mix."""
     began = time.monotonic()
     code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import {name}; sys.exit({name}.main())"
+    topic = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             errors="replace", start_new_session=True)
     try:
-        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=LIMIT, check=False)
-        output, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as late:
-        output, status = (late.stdout or b"").decode(errors="replace") + f"\nlonger than {LIMIT} s", 1
+        output, _ = topic.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(topic.pid, signal.SIGKILL)   # its servers are in its session
+        output = topic.communicate()[0] + f"\nlonger than {LIMIT} s"
+    status = topic.returncode
     print(f"── {name} ({time.monotonic() - began:.0f} s)\n{output.rstrip()}\n", flush=True)
     counts = re.search(r"(\d+) passed, (\d+) failed\s*$", output)
     passed, failed = (int(counts[1]), int(counts[2])) if counts else (int(not status), 0)
