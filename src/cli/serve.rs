@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Where status is read by HTTP, on loopback, or off
     #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = address_or_off)]
     admin: Option<AddressOrOff>,
-    /// What to log: error, warn, info, debug, trace, or such as info,kofn::probe=debug
+    /// What to log: error, warn, info, debug, trace, or such as kofn=info,kofn::probe=debug,hyper=debug
     #[arg(long, value_name = "LEVEL", env = logging::VARIABLE, default_value = "info")]
     log: String,
 }
