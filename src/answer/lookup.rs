@@ -144,9 +144,10 @@ impl<'a> Lookup<'a> {
             Type::RRSIG => None,
             qtype => self.zone.rrset(node, qtype),
         };
-        // NSEC may stand beside a CNAME, so that its absence is an answer and no reason to follow (RFC 4034 section 4).
+        // NSEC and RRSIG may stand beside a CNAME, so that their absence is an answer and no reason to follow (RFC 4034
+        // sections 3 and 4).
         let alias = match sought {
-            None if self.qtype != Type::NSEC => self.zone.rrset(node, Type::CNAME),
+            None if !matches!(self.qtype, Type::NSEC | Type::RRSIG) => self.zone.rrset(node, Type::CNAME),
             _ => None,
         };
         let Some(rrset) = sought.or(alias) else {
