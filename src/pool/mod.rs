@@ -14,12 +14,17 @@
 //!
 //! Not here: how verdicts come about (`health`, `probe`), and the name in front of the records (`answer`).
 
+mod affinity;
 mod draw;
+mod figures;
+mod game;
 mod members;
 mod policy;
 mod ring;
 mod rotation;
+mod sites;
 
+pub use figures::{Death, Figures, Kind, PerKind, plain};
 pub use members::{Eligible, Member, Selection, Standing, select};
 pub use policy::{Empty, PerFamily, Policy, Spread};
 pub use rotation::{Hand, Rotation};

@@ -7,7 +7,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::ring::{Ring, number};
-use super::{Eligible, Policy, Spread, draw};
+use super::sites::Group;
+use super::{Eligible, Policy, Spread, affinity, draw, game, sites};
 use crate::wire::{Class, Type};
 
 /// The hands of one family of a pool, laid out as records that are ready to be copied.
@@ -16,7 +17,7 @@ use crate::wire::{Class, Type};
 /// slots   [ 4 | 0 | 12 | 5 | … ]            where a hand starts, in records; one lap gives every member its exact share
 ///           │   └────────────┐
 ///           └────────────┐   │
-/// records [ a b c a b | b d e b d | … ]     a hand is written twice in a row, so that it can start at any member
+/// records [ a b c a b | b d e b d | … ]     a hand is written round and round, so that it can start at any member
 /// ```
 ///
 /// A record is `C0 0C | type | class IN | TTL | length | address`: 16 octets for A, 28 for AAAA.
@@ -32,6 +33,8 @@ pub struct Rotation {
     /// Records of a hand as it is dealt.
     count: u16,
     slots: Arc<[u32]>,
+    /// How slots rank their members, when they do.
+    affinity: Option<Seating>,
 }
 
 /// The records of one answer, with C0 0C (the name at octet 12 of the message) as the owner of each.
@@ -48,8 +51,11 @@ impl Rotation {
     /// rotation.
     pub fn build(eligible: &[Eligible], policy: &Policy, seed: u64) -> Self {
         debug_assert!(eligible.is_sorted_by(|one, next| one.address < next.address));
-        let ring = spread(eligible, policy, &mut SmallRng::seed_from_u64(seed));
-        Self::lay(eligible, &ring)
+        let Some(first) = eligible.first() else { return Self::lay(&[], &Ring::new(0)) };
+        let seating = Seating::new(policy, first.address);
+        let ring = seating.spread(eligible, policy.spread, &mut SmallRng::seed_from_u64(seed));
+        let affinity = (policy.spread == Spread::Affinity).then_some(seating);
+        Self { affinity, ..Self::lay(eligible, &ring) }
     }
 
     /// The hand for a cursor: cursors that follow one another walk the ring.
@@ -87,8 +93,8 @@ impl Rotation {
         (0..number(self.slots.len())).map(|cursor| self.deal(cursor))
     }
 
-    /// The same ring without one member, for the moments until a new one is built: its seats go to others at random, and
-    /// hands grow shorter only when there is nobody left who could take them.
+    /// The same ring without one member, for the moments until a new one is built. Its seats go to others: at random, or
+    /// with affinity to those who would have them anyway. Hands grow shorter only when nobody is left to take a seat.
     #[must_use]
     pub fn without(&self, address: IpAddr) -> Self {
         let Ok(gone) = self.members.binary_search_by_key(&address, |member| member.address) else {
@@ -96,19 +102,39 @@ impl Rotation {
         };
         let mut left = self.members.to_vec();
         left.remove(gone);
+        match &self.affinity {
+            Some(seating) => self.reseat(&left, address, seating),
+            None => self.refill(left, address),
+        }
+    }
+
+    fn refill(&self, left: Vec<Eligible>, gone: IpAddr) -> Self {
         let mut rotation = self.clone();
         rotation.count = count_of(usize::from(self.count).min(left.len()));
         rotation.members = left.into();
-        let mut rng = SmallRng::seed_from_u64(u64::from(number(gone)));
+        let mut rng = SmallRng::seed_from_u64(u64::from(number(rotation.members.len())));
         for hand in rotation.records.chunks_exact_mut(self.reach * self.stride) {
             let mut seats: Vec<IpAddr> = self.addresses(hand).collect();
-            if let Some(seat) = seats.iter().position(|member| *member == address) {
+            if let Some(seat) = seats.iter().position(|member| *member == gone) {
                 seats.remove(seat);
                 refill(&mut seats, usize::from(rotation.count), &rotation.members, &mut rng);
                 write_round(hand, &seats, &rotation.members);
             }
         }
         rotation
+    }
+
+    fn reseat(&self, left: &[Eligible], gone: IpAddr, seating: &Seating) -> Self {
+        let size = seating.size.min(left.len());
+        let index = |address| left.binary_search_by_key(&address, |member| member.address).ok().map(number);
+        let kept = |slot: usize| {
+            let hand = self.deal(number(slot));
+            let as_it_was =
+                usize::from(hand.count) == size && self.addresses(hand.records).all(|member| member != gone);
+            as_it_was.then(|| self.addresses(hand.records).filter_map(index).collect())
+        };
+        let ring = affinity::ring(left, size, &seating.groups(left), kept);
+        Self { affinity: Some(seating.clone()), ..Self::lay(left, &ring) }
     }
 
     /// The addresses of a hand.
@@ -118,7 +144,8 @@ impl Rotation {
     }
 
     fn lay(eligible: &[Eligible], ring: &Ring) -> Self {
-        let reach = (2 * ring.size()).saturating_sub(1);
+        let last_turn = ring.slots.iter().map(|slot| slot.turn as usize).max().unwrap_or(0);
+        let reach = ring.size() + last_turn;
         let stride = eligible.first().map_or(0, |member| record(member.address, 0).len());
         let mut records = vec![0; ring.len() * reach * stride];
         for (hand, room) in ring.hands().zip(records.chunks_exact_mut((reach * stride).max(1))) {
@@ -126,18 +153,40 @@ impl Rotation {
             write_round(room, &seats, eligible);
         }
         let slots = ring.slots.iter().map(|slot| slot.hand * number(reach) + slot.turn).collect();
-        Self { members: eligible.into(), records, stride, reach, count: count_of(ring.size()), slots }
+        Self { members: eligible.into(), records, stride, reach, count: count_of(ring.size()), slots, affinity: None }
     }
 }
 
-fn spread(eligible: &[Eligible], policy: &Policy, rng: &mut SmallRng) -> Ring {
-    let Some(first) = eligible.first() else { return Ring::new(0) };
-    let k = usize::from(policy.k.of(first.address)).max(1);
-    if k >= eligible.len() || policy.spread == Spread::All {
-        return draw::all(eligible.len().min(usize::from(u16::MAX)));
+/// Who may sit in a hand with whom.
+#[derive(Clone, Debug)]
+struct Seating {
+    size: usize,
+    together: Option<u8>,
+    apart: Option<u8>,
+}
+
+impl Seating {
+    /// The seating of a family, of which `address` is one.
+    fn new(policy: &Policy, address: IpAddr) -> Self {
+        let size = usize::from(policy.k.of(address)).max(1);
+        Self { size, together: policy.together.of(address), apart: policy.apart.of(address) }
     }
-    let weights: Vec<f64> = eligible.iter().map(|member| member.weight).collect();
-    draw::random(&weights, k, rng)
+
+    fn groups(&self, members: &[Eligible]) -> Vec<Group> {
+        let addresses: Vec<IpAddr> = members.iter().map(|member| member.address).collect();
+        sites::groups(&addresses, self.size.min(members.len()), self.together, self.apart)
+    }
+
+    fn spread(&self, members: &[Eligible], spread: Spread, rng: &mut SmallRng) -> Ring {
+        let size = self.size.min(members.len());
+        let weights: Vec<f64> = members.iter().map(|member| member.weight).collect();
+        match spread {
+            Spread::All => draw::all(members.len().min(usize::from(u16::MAX))),
+            Spread::Affinity => affinity::ring(members, size, &self.groups(members), |_| None),
+            Spread::Balanced => game::ring(&weights, size, &self.groups(members), rng),
+            Spread::Random => draw::random(&weights, size, &self.groups(members), rng),
+        }
+    }
 }
 
 /// Adds members to a hand until it has `count`; there are as many.
