@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(together(&[3, 2, 4], 2), [0..3, 3..5, 5..9]);
         assert_eq!(together(&[3, 1, 4], 2), [0..4, 4..8]);
         assert_eq!(together(&[1, 3, 4, 1], 2), [0..4, 4..9]);
-        assert_eq!(together(&[1, 1, 1], 5), [0..3]);
+        assert_eq!(together(&[1, 1, 1], 5), vec![0..3; 1]);
     }
 
     #[test]

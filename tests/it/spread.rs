@@ -52,6 +52,14 @@ fn the_worst_overload_is_the_optimum_of_the_linear_program() {
 }
 
 #[test]
+fn who_weighs_next_to_nothing_is_served_all_the_same() {
+    for weights in [&[100.0, 0.01, 100.0, 0.01][..], &[0.06, 55.76, 0.02, 3.5, 7.3, 0.31, 9.75, 22.52]] {
+        let overload = figures(weights, 2).overload;
+        assert!(overload.of(Kind::Any).iter().all(|overload| *overload > 0.0), "{weights:?} {overload:?}");
+    }
+}
+
+#[test]
 fn equal_weights_meet_the_bound_exactly_where_windows_are_enough() {
     for (n, k) in [(2_usize, 1_u16), (2, 2), (3, 2), (5, 2), (5, 4), (8, 3), (16, 8), (7, 1), (60, 1)] {
         let overload = figures(&vec![1.0; n], k).overload;

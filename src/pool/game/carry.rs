@@ -43,6 +43,39 @@ pub(super) fn carry(plan: &Plan, blocks: &[usize], hands: u64, most: usize, rng:
     waiting.swap_remove(size)
 }
 
+/// Gives one hand to every member that is in none: a plan may leave out who weighs next to nothing.
+pub(super) fn include_all(bundles: &mut Vec<Bundle>, blocks: &[usize]) {
+    let mut hands = vec![0_u64; blocks.len()];
+    for bundle in bundles.iter() {
+        bundle.members.iter().for_each(|member| hands[*member as usize] += bundle.count);
+    }
+    for member in 0..blocks.len() {
+        if hands[member] > 0 {
+            continue;
+        }
+        // It takes the seat of whoever has the most hands among those whose seat fits.
+        let seats =
+            bundles.iter().enumerate().flat_map(|(at, bundle)| (0..bundle.members.len()).map(move |seat| (at, seat)));
+        let fitting =
+            seats.filter(|(at, seat)| bundles[*at].count > 0 && fits(&bundles[*at].members, *seat, member, blocks));
+        let most = fitting.max_by_key(|(at, seat)| hands[bundles[*at].members[*seat] as usize]);
+        let Some((at, seat)) = most else { continue };
+        let mut members = bundles[at].members.clone();
+        hands[std::mem::replace(&mut members[seat], number(member)) as usize] -= 1;
+        hands[member] += 1;
+        bundles[at].count -= 1;
+        bundles.push(Bundle { members, count: 1 });
+    }
+    bundles.retain(|bundle| bundle.count > 0);
+}
+
+/// Whether `member` can sit where another sits, between the blocks of its neighbours.
+fn fits(hand: &[u32], seat: usize, member: usize, blocks: &[usize]) -> bool {
+    let block = |seat: usize| hand.get(seat).map(|other| blocks[*other as usize]);
+    seat.checked_sub(1).and_then(block).is_none_or(|lower| lower < blocks[member])
+        && block(seat + 1).is_none_or(|upper| blocks[member] < upper)
+}
+
 /// Takes `wanted` tokens out of `from`, about equally out of `pieces` bundles.
 fn take(from: &mut Vec<Bundle>, wanted: u64, pieces: u64, rng: &mut SmallRng) -> Vec<Bundle> {
     let waiting: u64 = from.iter().map(|bundle| bundle.count).sum();

@@ -90,29 +90,67 @@ impl Plan {
     }
 }
 
-/// The plan that the sweep finds; `None` when some hands are not full at the end.
+/// The plan that a sweep upwards finds, or one downwards that has learnt from it; `None` when some hands are not full at
+/// the end of either.
+///
+/// A sweep downwards is the latest that the hands can be filled. What it has filled of a seat above a member need not be
+/// filled there by a sweep upwards, and all else must: that is the sharper deadline, and the other way round.
 pub(super) fn plan(ceilings: &Ceilings, order: Order) -> Option<Plan> {
+    let first = sweep(ceilings, order, &deadlines(ceilings));
+    if first.full {
+        return Some(first.plan);
+    }
+    let mirrored = ceilings.mirrored();
+    let learnt: Vec<u64> =
+        deadlines(&mirrored).into_iter().zip(first.left_over()).map(|(known, left)| known.max(left)).collect();
+    let second = sweep(&mirrored, order, &learnt);
+    second.full.then(|| second.plan.mirrored())
+}
+
+/// Where a sweep has come to.
+struct Swept {
+    plan: Plan,
+    /// By member and seat, how many tokens had filled the seat once the member had taken.
+    filled: Vec<u64>,
+    hands: u64,
+    /// Whether all hands are full.
+    full: bool,
+}
+
+impl Swept {
+    /// By member and seat of the sweep in the other direction, how many tokens this one has left for it.
+    fn left_over(&self) -> impl Iterator<Item = u64> {
+        // After the last member of the other direction stands the first of this one, and nothing is filled before it.
+        let (size, hands) = (self.plan.size, self.hands);
+        let before = self.filled.iter().rev().skip(size).copied().chain(std::iter::repeat_n(0, size));
+        before.map(move |filled| hands - filled)
+    }
+}
+
+/// Takes of the tokens at each member what is due by `deadlines`, and then what `order` says.
+fn sweep(ceilings: &Ceilings, order: Order, deadlines: &[u64]) -> Swept {
     let (members, size) = (ceilings.whole.len(), ceilings.size);
-    let deadlines = deadlines(ceilings);
     let mut takes = vec![0; members * size];
+    let mut filled = Vec::with_capacity(members * size);
     let mut reserve: u64 = ceilings.reserve.iter().sum();
     let mut sweep = Sweep { filled: vec![0; size], ready: vec![0; size], open: vec![0; size], left: 0 };
     for member in 0..members {
-        let block = ceilings.blocks[member];
-        if member > 0 && ceilings.blocks[member - 1] != block {
+        if member > 0 && ceilings.blocks[member - 1] != ceilings.blocks[member] {
             sweep.ready.copy_from_slice(&sweep.filled);
         }
         reserve -= ceilings.reserve[member];
         sweep.arrive(ceilings, member, reserve);
         let taken = &mut takes[member * size..][..size];
         for seat in (0..size).rev() {
-            let due = deadlines.at(member, block, size - 1 - seat);
+            let due = deadlines[member * size + seat];
             sweep.take(taken, seat, due.saturating_sub(sweep.filled[seat]));
         }
         sweep.go_on(taken, order);
         sweep.filled.iter_mut().zip(taken).for_each(|(filled, taken)| *filled += *taken);
+        filled.extend_from_slice(&sweep.filled);
     }
-    (sweep.filled[size - 1] == ceilings.hands).then_some(Plan { size, takes })
+    let full = sweep.filled[size - 1] == ceilings.hands;
+    Swept { plan: Plan { size, takes }, filled, hands: ceilings.hands, full }
 }
 
 /// The sweep in front of one member. All numbers are of tokens, by seat.
@@ -165,31 +203,23 @@ impl Sweep {
     }
 }
 
-/// How many tokens must have filled a seat by when.
-struct Deadlines {
-    /// By member: how many must have filled the last seat once it has taken.
-    full: Vec<u64>,
-    /// By block: its last member.
-    ends: Vec<usize>,
-}
-
-fn deadlines(ceilings: &Ceilings) -> Deadlines {
-    let members = ceilings.highest.len();
-    let mut full = vec![ceilings.hands; members];
+/// By member and seat, how many tokens must have filled the seat once the member has taken, so that the members after it
+/// can fill the last seats of the others. Each seat between costs a block.
+fn deadlines(ceilings: &Ceilings) -> Vec<u64> {
+    let (members, size) = (ceilings.highest.len(), ceilings.size);
+    let mut last_seat = vec![ceilings.hands; members];
     for member in (1..members).rev() {
-        full[member - 1] = full[member].saturating_sub(ceilings.highest[member]);
+        last_seat[member - 1] = last_seat[member].saturating_sub(ceilings.highest[member]);
     }
     let blocks = ceilings.blocks.last().map_or(0, |last| last + 1);
     let mut ends = vec![0; blocks];
     ceilings.blocks.iter().enumerate().for_each(|(member, block)| ends[*block] = member);
-    Deadlines { full, ends }
-}
-
-impl Deadlines {
-    /// The tokens that must have filled, when `member` has taken, the seat that is `before` seats before the last: each
-    /// seat after it costs a block.
-    fn at(&self, member: usize, block: usize, before: usize) -> u64 {
-        let by = if before == 0 { member } else { self.ends[(block + before).min(self.ends.len() - 1)] };
-        self.full[by]
-    }
+    let due = |member: usize, before: usize| {
+        let by = if before == 0 { member } else { ends[(ceilings.blocks[member] + before).min(blocks - 1)] };
+        last_seat[by]
+    };
+    (0..members)
+        .flat_map(|member| (0..size).rev().map(move |before| (member, before)))
+        .map(|(m, b)| due(m, b))
+        .collect()
 }

@@ -26,7 +26,7 @@ mod value;
 
 use rand::rngs::SmallRng;
 
-use self::carry::carry;
+use self::carry::{carry, include_all};
 use self::value::Game;
 use super::ring::Ring;
 use super::sites::Group;
@@ -44,7 +44,9 @@ pub(super) fn ring(weights: &[f64], size: usize, groups: &[Group], rng: &mut Sma
     for ((game, ease), group) in games.iter().zip(&ease).zip(groups) {
         let hands = if games.len() == 1 { game.slots() } else { ((scale * ease).round() as u64).max(1) };
         let plan = game.plan(hands);
-        for mut bundle in carry(&plan, &group.blocks, hands, most, rng) {
+        let mut carried = carry(&plan, &group.blocks, hands, most, rng);
+        include_all(&mut carried, &group.blocks);
+        for mut bundle in carried {
             bundle.members.iter_mut().for_each(|member| *member += super::ring::number(group.members.start));
             bundles.push(bundle);
         }
