@@ -178,7 +178,8 @@ impl Factors {
     }
 }
 
-/// Neither order wins always; together they miss the optimum of 120 random cases by 1.2 % at worst, and in 4 cases at all.
+/// Neither order wins always. With both, and both directions, the rings of 470 random cases, weights of 0.01 to 100 among
+/// them, miss the optimum of a linear program by 1.7 % at worst, and by the tolerance in half of them.
 const EAGER: [Order; 2] = [Order::Early, Order::Late];
 /// From what mixes most to what is nearly always possible.
 const LOOSE: [Order; 5] = [Order::Waiting, Order::Loose(1), Order::Loose(2), Order::Loose(3), Order::Loose(5)];
