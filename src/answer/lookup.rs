@@ -80,7 +80,9 @@ impl<'a> Lookup<'a> {
         let mut seen = [0u64; MOST_LINKS];
         for link in 0..MOST_LINKS {
             let key = loop_key(current);
-            if !current.name().is_within(self.zone.apex()) || seen[..link].contains(&key) {
+            // The question itself was matched to this zone already.
+            let outside = link > 0 && !current.name().is_within(self.zone.apex());
+            if outside || seen[..link].contains(&key) {
                 break;
             }
             seen[link] = key;

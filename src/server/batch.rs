@@ -13,9 +13,9 @@ use std::ptr;
 
 use socket2::Socket;
 
-/// Datagrams in one system call, at most. From 32 on the price of the call is lost beside that of the packets; many more
-/// would only make the first reply of a batch wait for the last.
-const WIDTH: usize = 64;
+/// Datagrams in one system call, at most. By 32 the price of the call is lost beside that of the packets; with 64 a
+/// saturated worker answered no more queries (0.9 to 1.0 times as many), and the first reply waited longer for the last.
+const WIDTH: usize = 32;
 /// A receive never asks for fewer: preparing a header costs about a nanosecond, one more call some hundreds.
 const NARROWEST: usize = 8;
 /// Octets of the longest query taken by UDP. A longer one is cut, and then judged as what is left of it.
@@ -530,7 +530,7 @@ mod tests {
             client.send_to(b"query", ("127.0.0.1", port)).expect("sent");
         }
         let sizes: Vec<_> = std::iter::from_fn(|| batch.receive(&socket).ok()).collect();
-        assert_eq!(sizes, [8, 16, 32, 64, 8]);
+        assert_eq!(sizes, [8, 16, 32, 8]);
         assert_eq!(batch.width, 16);
     }
 }

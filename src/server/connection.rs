@@ -246,6 +246,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    use crate::config::Settings;
     use crate::metrics::{Registry, Transport};
     use crate::snapshot::Publisher;
 
@@ -256,14 +257,19 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(10);
 
-    /// The client's end of a connection that is being served.
+    /// The client's end of a connection that is being served. Neither end buffers much, and the server has
+    /// a long identifier to tell.
     async fn served(registry: &Registry) -> TcpStream {
-        let publisher = Publisher::new(Arc::default(), Arc::default());
+        let mut settings = Settings::default();
+        settings.identity.nsid = Some("n".repeat(255));
+        let publisher = Publisher::new(Arc::new(settings), Arc::default());
         let engine = Engine::new(&publisher.reader(), registry.register(), Transport::Tcp);
         let desk = Rc::new(RefCell::new(Desk::new(engine)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a connection");
         let (stream, peer) = listener.accept().await.expect("a connection");
+        SockRef::from(&stream).set_send_buffer_size(1).expect("the least there is");
+        SockRef::from(&client).set_recv_buffer_size(READ).expect("an option");
         tokio::task::spawn_local(Connection::new(Rc::new(stream), peer, desk, IDLE).serve());
         client
     }
@@ -318,6 +324,26 @@ mod tests {
             .await;
         assert_eq!(registry.totals().event(Event::ConnectionIdle), 1);
         assert_eq!(registry.totals().received(), 0);
+    }
+
+    #[tokio::test]
+    async fn queries_that_waited_for_the_client_to_read_need_no_others_to_be_answered() {
+        let registry = Registry::default();
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                let mut client = served(&registry).await;
+                // All of them come with one read, and their replies are several times what one write may be.
+                let query =
+                    b"\0\x20\0\x01\0\0\0\x01\0\0\0\0\0\x01\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\0";
+                let many = READ / query.len();
+                client.write_all(&query.repeat(many)).await.expect("sent");
+                for _ in 0..many {
+                    timeout(IDLE / 2, read_frame(&mut client)).await.expect("a reply in time");
+                }
+            })
+            .await;
+        assert_eq!(registry.totals().received(), (READ / 34) as u64);
     }
 
     #[test]

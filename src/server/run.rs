@@ -84,6 +84,8 @@ mod tests {
     impl Server {
         fn start(change: impl FnOnce(&mut Settings)) -> Self {
             let mut settings = Settings { listen: vec![loopback()], ..Settings::default() };
+            // Not what ends a connection in a test of something else.
+            settings.limits.tcp_idle = PATIENCE * 6;
             change(&mut settings);
             let bound = bind(&settings).expect("free ports");
             let (registry, addresses) = (Registry::default(), bound.addresses().to_vec());
