@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -69,6 +70,7 @@ impl App {
     /// # Errors
     /// With the first that cannot be had.
     pub async fn build(source: SettingsSource, settings: Settings) -> Result<Self, BuildError> {
+        raise_file_limit(&settings);
         let signals = Signals::new().map_err(BuildError::Signals)?;
         let control = Control::bind(&settings.state)?;
         let bound = server::bind(&settings)?;
@@ -137,6 +139,26 @@ impl App {
         Ok(())
     }
 }
+
+/// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use
+/// `select`; this one does not, and takes what the hard limit gives.
+fn raise_file_limit(settings: &Settings) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // If it is refused, the soft limit stays; whether that is enough is said below.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    let needed = (settings.limits.tcp_connections + settings.limits.probes + FILES_BESIDE) as u64;
+    if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < needed) {
+        warn!(
+            granted,
+            needed, "limits.tcp_connections and limits.probes ask for more open files than the system grants"
+        );
+    }
+}
+
+/// Files open beside connections and probes: sockets that listen, zone files being read, the log.
+const FILES_BESIDE: usize = 64;
 
 async fn wait_for(mut first_round: FirstRound) {
     if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
