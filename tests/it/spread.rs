@@ -22,6 +22,11 @@ fn cases() -> Vec<Case> {
     serde_json::from_str(include_str!("data/spread-optimum.json")).expect("cases")
 }
 
+/// The same for weights over four powers of ten.
+fn extremes() -> Vec<Case> {
+    serde_json::from_str(include_str!("data/spread-extremes.json")).expect("cases")
+}
+
 fn eligible(weights: &[f64]) -> Vec<Eligible> {
     let address = |index: usize| Ipv4Addr::from_bits(0x0A00_0000 + u32::try_from(index).expect("a small pool"));
     let one = |(index, weight): (usize, &f64)| Eligible { address: address(index).into(), weight: *weight, ttl: 30 };
@@ -42,7 +47,7 @@ fn hands(rotation: &Rotation) -> Vec<Vec<IpAddr>> {
 
 #[test]
 fn the_worst_overload_is_the_optimum_of_the_linear_program() {
-    for Case { weights, k, optimum } in cases() {
+    for Case { weights, k, optimum } in cases().into_iter().chain(extremes()) {
         let worst = figures(&weights, k).overload.worst();
         let equal = weights.iter().all(|weight| *weight == weights[0]);
         let tolerance = if equal { 1.0011 } else { 1.03 };
