@@ -7,7 +7,7 @@
 //!                                          ▼
 //! server: UDP, TCP ─────────┐        Snapshot { zones, pools }
 //!                           ├─► answer(&Snapshot, query bytes, &Client, …, reply buffer) -> Outcome
-//! cli: kofn query ──────────┘        Outcome: Reply | Drop | Defer
+//! cli: kofn query ──────────┘        Outcome: Reply | Drop
 //! ```
 //!
 //! | layer | modules | what they are |
