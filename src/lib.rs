@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
 //! | 1 | `config` `zone` `pool` | data that never changes once it is made |
-//! | 2 | `snapshot` `answer` | the world as it is served now, and the protocol; still pure |
+//! | 2 | `snapshot` `answer` `simulate` | the world as it is served now, the protocol, and a crowd to try pools on; still pure |
 //! | 3 | `server` `probe` `reload` `admin` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
@@ -35,6 +35,7 @@ pub mod probe;
 pub mod reload;
 pub mod server;
 pub mod shutdown;
+pub mod simulate;
 pub mod snapshot;
 pub mod wire;
 pub mod zone;

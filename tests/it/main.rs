@@ -5,6 +5,7 @@
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! probing  dead backends and the hands they leave
+//! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! spread      the worst overload against the optimum, and what holds for every ring
 //! scenarios   transcripts of what the engine answers, and garbage: broken queries
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
@@ -19,6 +20,7 @@ mod probing;
 mod reload;
 mod scenarios;
 mod serve;
+mod simulate;
 mod spread;
 mod stop;
 mod zone_text;
