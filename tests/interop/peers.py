@@ -213,13 +213,13 @@ controls {{ }};
 
 
 class Kofn(Server):
-    """kofn on a port of its own choosing, which it tells in its log; its zones lie in `folder`/zones."""
+    """kofn on a port of its own choosing, unless one is given, which it tells in its log; its zones lie in `folder`/zones."""
 
-    def __init__(self, folder, settings="", apexes=()):
+    def __init__(self, folder, settings="", apexes=(), port=0):
         self.zones = folder / "zones"
         self.zones.mkdir(exist_ok=True)
         (folder / "kofn.toml").write_text(settings)
-        argv = [kofn_binary(), "serve", "--config", "kofn.toml", "--listen", f"{LOOPBACK}:0",
+        argv = [kofn_binary(), "serve", "--config", "kofn.toml", "--listen", f"{LOOPBACK}:{port}",
                 "--zones", "zones", "--state", "state", "--admin", "off"]
         super().__init__("kofn", argv, 0, folder)
         try:
