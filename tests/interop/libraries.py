@@ -87,6 +87,7 @@ def ip(*arguments):
 def become(client, pool):
     """The namespace's interface gets this address, one of IPv6 for the link unless the pool is `bare`, and a default route."""
     ip("address", "flush", "dev", "lan0")
+    ip("-6", "route", "flush", "dev", "lan0")
     if pool != "bare":
         ip("-6", "address", "add", "fe80::c/64", "dev", "lan0", "nodad")
     if client.version == 6:
@@ -116,8 +117,10 @@ def dealt(server, owner, pool):
 def inside():
     """In the namespace: prints what was measured and modelled as JSON, one row an owner, library and client."""
     folder = peers.WORK / "libraries"
-    (folder / "resolv.conf").write_text(f"nameserver {peers.LOOPBACK}\n")
-    subprocess.run([peers.program("mount"), "--bind", str(folder / "resolv.conf"), "/etc/resolv.conf"], check=True)
+    for name, text in (("resolv.conf", f"nameserver {peers.LOOPBACK}\n"), ("nsswitch.conf", "hosts: dns\n")):
+        (folder / name).write_text(text)
+        if os.path.exists(f"/etc/{name}"):
+            subprocess.run([peers.program("mount"), "--bind", str(folder / name), f"/etc/{name}"], check=True)
     ip("link", "set", "lo", "up")
     ip("link", "add", "lan0", "type", "veth", "peer", "name", "lan1")
     for device in ("lan0", "lan1"):

@@ -105,7 +105,8 @@ def check_plain(tally, who, hands, spread):
     about = shares.tolerance(expected, MEMBERS, NAMES[spread])
     worst = shares.overloads(hands, MEMBERS)
     for kind in ("lowest", "highest"):
-        tally.check(abs(worst[kind] - expected) <= about, f"{who}: who takes the {kind} overloads a member {worst[kind]:.2f} times, expected {expected} ± {about:.2f}")
+        tally.check(abs(worst[kind] - expected) <= about,
+                    f"{who}: who takes the {kind} overloads a member {worst[kind]:.2f} times, expected {expected} ± {about:.2f}")
     return worst
 
 
