@@ -17,20 +17,24 @@ def optimum(members, k):
     return members / (members - k + 1)
 
 
-def overload(taken, members):
-    """How many times its fair share the most loaded member got."""
-    return max(collections.Counter(taken).values()) * members / len(taken)
+def overload(taken, members, weights=None):
+    """How many times its fair share the most loaded member got; `weights` by address, equal without."""
+    total = sum(weights.values()) if weights else members
+    return max(count * total / (weights[address] if weights else 1) for address, count in collections.Counter(taken).items()) / len(taken)
 
 
 def tolerance(expected, members, draws):
-    """How far above `expected` an overload may lie that comes of so many independent draws."""
+    """How far above `expected` an overload may lie that comes of so many independent draws.
+
+    With weights, `members` are as many as there would be if all had the smallest share.
+    """
     share = min(expected / members, 1.0)
     return SIGMAS * members * math.sqrt(share * (1 - share) / draws)
 
 
-def overloads(hands, members):
+def overloads(hands, members, weights=None):
     """The worst overload by kind of client."""
-    return {kind: overload([address for hand in hands for address in take(hand)], members) for kind, take in KINDS.items()}
+    return {kind: overload([address for hand in hands for address in take(hand)], members, weights) for kind, take in KINDS.items()}
 
 
 def table(head, rows):
