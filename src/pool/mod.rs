@@ -15,6 +15,7 @@
 //! Not here: how verdicts come about (`health`, `probe`), and the name in front of the records (`answer`).
 
 mod affinity;
+mod bound;
 mod draw;
 mod figures;
 mod game;
@@ -24,6 +25,7 @@ mod ring;
 mod rotation;
 mod sites;
 
+pub use bound::bound;
 pub use figures::{Death, Figures, Kind, PerKind, plain};
 pub use members::{Eligible, Member, Selection, Standing, select};
 pub use policy::{Empty, PerFamily, Policy, Spread};

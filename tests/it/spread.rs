@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use kofn::health::Verdict;
 use kofn::net::Prefix;
-use kofn::pool::{Eligible, Figures, Kind, Member, PerFamily, Policy, Rotation, Spread, plain, select};
+use kofn::pool::{Eligible, Figures, Kind, Member, PerFamily, Policy, Rotation, Spread, bound, plain, select};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -53,6 +53,15 @@ fn the_worst_overload_is_the_optimum_of_the_linear_program() {
         let tolerance = if equal { 1.0011 } else { 1.03 };
         assert!(worst <= optimum * tolerance, "{weights:?} k={k}: {worst} against {optimum}");
         assert!(worst >= optimum * 0.999_99, "{weights:?} k={k}: {worst} is below the optimum {optimum}");
+    }
+}
+
+#[test]
+fn the_bound_is_below_the_optimum_and_close_to_it() {
+    for Case { weights, k, optimum } in cases().into_iter().chain(extremes()) {
+        let bound = bound(&eligible(&weights), &policy(k, Spread::Balanced));
+        assert!(bound <= optimum * 1.000_01, "{weights:?} k={k}: {bound} is above the optimum {optimum}");
+        assert!(bound >= optimum * 0.999, "{weights:?} k={k}: {bound} is far below the optimum {optimum}");
     }
 }
 
