@@ -15,6 +15,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// 1: what was asserted does not hold.
+    pub(super) fn refuted(message: impl fmt::Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
     /// 64: the command line is wrong.
     pub(super) fn usage(message: impl fmt::Display) -> Self {
         Self { code: USAGE, message: message.to_string() }
@@ -57,6 +62,6 @@ pub(super) const USAGE: u8 = 64;
 
 /// For the help and the manual.
 pub(super) const MEANINGS: &str = "\
-Exit codes (sysexits.h): 0 done; 1 check found errors; 64 the command line is wrong; 65 the data has a fault; \
-66 a file that was named cannot be read; 69 no server answers, or an address or the state folder cannot be had; \
-71 the system refuses; 78 the settings have a fault.";
+Exit codes (sysexits.h): 0 done; 1 check found errors, or an assertion does not hold; 64 the command line is wrong; \
+65 the data has a fault; 66 a file that was named cannot be read; 69 no server answers, or an address or the state \
+folder cannot be had; 71 the system refuses; 78 the settings have a fault.";

@@ -3,6 +3,7 @@
 //! ```text
 //! kofn [serve]            the server; what it is given on the command line wins over kofn.toml
 //! kofn check | query      from the files, without a server
+//! kofn spread             what the hands of a pool do to its members
 //! kofn status | reload    to the running server, over the control socket
 //! kofn completions | man  made from this definition
 //! ```
@@ -13,13 +14,16 @@ mod check;
 mod completions;
 mod control;
 mod exit;
+mod files;
 mod man;
 mod message;
 mod query;
 mod reload;
 mod serve;
 mod settings;
+mod spread;
 mod status;
+mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -51,6 +55,7 @@ enum Command {
     Serve(serve::Args),
     Check(check::Args),
     Query(query::Args),
+    Spread(spread::Args),
     Status(status::Args),
     Reload(reload::Args),
     Completions(completions::Args),
@@ -79,6 +84,7 @@ impl Command {
             Self::Serve(arguments) => arguments.run().map(done),
             Self::Check(arguments) => arguments.run(),
             Self::Query(arguments) => arguments.run().map(done),
+            Self::Spread(arguments) => arguments.run().map(done),
             Self::Status(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),

@@ -2,20 +2,16 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Failure;
 use super::message::{Message, Record};
 use super::settings::Zones;
+use super::{Failure, files};
 use crate::answer::{Client, Dealer, Outcome, answer};
-use crate::health::Table;
 use crate::metrics::Transport;
-use crate::reload::{self, Load, Source};
-use crate::snapshot::{Publisher, ZoneSource};
 use crate::wire::{Class, Name, Type};
 
 /// Answer a question from the zone files, without a server
@@ -65,7 +61,7 @@ impl Args {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let name = Name::from_text(self.name.as_bytes());
         let name = name.map_err(|error| Failure::usage(format!("{}: {error}", self.name)))?;
-        let publisher = self.publish(&name)?;
+        let publisher = files::publish(&self.zones, &name)?;
         let query = self.query(&name);
         let client = Client {
             address: self.from,
@@ -87,20 +83,6 @@ impl Args {
         }
     }
 
-    /// The zones in whose answer the name may stand: its own and those above, of which one may hold the DS records.
-    fn publish(&self, name: &Name) -> Result<Arc<Publisher>, Failure> {
-        let settings = self.zones.settings()?;
-        let folder = settings.zones.clone();
-        let listing =
-            reload::list(&folder).map_err(|error| Failure::no_input(format!("{}: {error}", folder.display())))?;
-        let is_above = |source: &Source| name.borrow().is_within(source.apex.borrow());
-        let sources: Vec<Source> = listing.sources.into_values().filter(is_above).collect();
-        let zones: Result<Vec<ZoneSource>, Failure> = reload::load_all(&sources).into_iter().map(zone_source).collect();
-        let publisher = Publisher::new(Arc::new(settings), Arc::new(Table::default()));
-        publisher.replace_zones(zones?);
-        Ok(publisher)
-    }
-
     fn query(&self, name: &Name) -> Vec<u8> {
         // One question, and one additional record, which is OPT.
         let mut query = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
@@ -111,16 +93,6 @@ impl Args {
         query.push(0);
         query.extend(opt.map(u16::to_be_bytes).concat());
         query
-    }
-}
-
-fn zone_source(load: Load) -> Result<ZoneSource, Failure> {
-    match load.good {
-        Some(good) => Ok(ZoneSource { apex: load.source.apex, zone: Some(good.zone), policy: good.policy }),
-        None => {
-            let lines: Vec<String> = load.errors().map(ToString::to_string).collect();
-            Err(Failure::data(lines.join("\n       ")))
-        }
     }
 }
 

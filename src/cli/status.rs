@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, Table};
 use hyper::Method;
 use jiff::Timestamp;
 
 use super::settings::State;
+use super::table::table;
 use super::{Failure, control, counted};
 use crate::admin::api::{self, STATUS_PATH, ZoneState};
 
@@ -129,16 +130,6 @@ fn members(members: &[api::Member], now: Timestamp) -> Table {
             Cell::new(&member.standing),
             Cell::new(member.last_error.as_deref().unwrap_or("-")),
         ]);
-    }
-    table
-}
-
-/// A table that fits the terminal, or is as wide as it needs where there is none.
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    if table.is_tty() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table
 }

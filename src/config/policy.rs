@@ -271,8 +271,6 @@ mod tests {
                 "z.toml:4:8: check.a.path: the key has no effect with this type; a check without it",
                 "z.toml:7:8: check.b.rise: the key has no effect with this type; a check without it",
                 "z.toml:10:12: pool.a.transfer: the key is read but has no effect yet; zones are not transferred yet",
-                "z.toml:13:10: pool.b.spread: hands are drawn at random so far; \"random\" says the same",
-                "z.toml:14:9: pool.b.apart: the key is read but has no effect yet; hands do not look at prefixes yet",
             ]
         );
         assert_eq!(policy.pools[&name("a.example.test")].transfer, PoolTransfer::Healthy);

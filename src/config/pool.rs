@@ -54,7 +54,6 @@ keys! {
 /// Why keys of pools do nothing yet.
 const NO_TRANSFERS: &str = "zones are not transferred yet";
 const NO_STATES: &str = "weight and TTL do not follow the verdict yet";
-const NO_PREFIXES: &str = "hands do not look at prefixes yet";
 
 /// A pool as it is written.
 pub(super) struct Draft<'a> {
@@ -88,20 +87,11 @@ pub(super) fn draft<'a>(section: &Section<'a>) -> Draft<'a> {
     Draft { policy, transfer: section.value(&TRANSFER), check }
 }
 
-/// Says what is written but does nothing yet, or less than its name.
+/// Says what is written but does nothing yet.
 fn warn_of_idle(section: &Section<'_>) {
-    section.warn_idle(&TOGETHER, NO_PREFIXES);
-    section.warn_idle(&APART, NO_PREFIXES);
     section.warn_idle(&TTL_MIN, NO_STATES);
     section.warn_idle(&SLOW_START, NO_STATES);
     section.warn_idle(&TRANSFER, NO_TRANSFERS);
-    match section.item(SPREAD.name).map(|item| (item.as_str(), item)) {
-        Some((Some("balanced"), item)) => item.warn("hands are drawn at random so far", "\"random\" says the same"),
-        Some((Some("affinity"), item)) => {
-            item.warn("a client keeps its hand only until the members change", "a pool whose clients can bear that");
-        }
-        _ => {}
-    }
 }
 
 fn hand_size(item: &Item<'_>) -> Option<PerFamily<u16>> {

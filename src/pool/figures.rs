@@ -1,8 +1,5 @@
 //! What a rotation does to its members, for every kind of client.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
 use super::Rotation;
 
 /// What a client takes of a hand.
@@ -90,14 +87,7 @@ impl Figures {
     /// Counts a lap of `rotation`.
     pub fn of(rotation: &Rotation) -> Self {
         let members = rotation.members();
-        let index: HashMap<IpAddr, usize> =
-            members.iter().enumerate().map(|(index, member)| (member.address, index)).collect();
-        let mut deals: HashMap<Vec<usize>, u64> = HashMap::new();
-        for hand in rotation.lap() {
-            let seats = rotation.addresses(hand.records).map(|address| index[&address]).collect();
-            *deals.entry(seats).or_default() += 1;
-        }
-        let deals: Vec<Deal> = deals.into_iter().map(|(sent, count)| Deal::new(sent, count as f64)).collect();
+        let deals: Vec<Deal> = rotation.deals().map(|(sent, count)| Deal::new(sent, count as f64)).collect();
         let total: f64 = members.iter().map(|member| member.weight).sum();
         let fair: Vec<f64> = members.iter().map(|member| member.weight / total).collect();
         let mut subsets: Vec<&[usize]> = deals.iter().map(|deal| &*deal.sorted).collect();
@@ -144,10 +134,19 @@ fn deaths(deals: &[Deal], fair: &[f64], before: &PerKind) -> Vec<Death> {
     let total: f64 = deals.iter().map(|deal| deal.count).sum();
     let mut holding: Vec<Vec<&Deal>> = vec![Vec::new(); fair.len()];
     deals.iter().for_each(|deal| deal.sent.iter().for_each(|member| holding[*member].push(deal)));
+    // Hands of all members are as many and as long as the pool: that all the others inherit alike is known beforehand.
+    let everyone = deals.first().is_some_and(|deal| deal.sent.len() == fair.len());
     let one = |(dead, holding): (usize, &Vec<&Deal>)| {
         let mut inherited = PerKind::zero(fair.len());
         for deal in holding {
-            bequeath(&mut inherited, deal, dead, deal.count / total);
+            let part = deal.count / total;
+            bequeath_ends(&mut inherited, deal, dead, part);
+            if !everyone {
+                bequeath_any(&mut inherited, deal, dead, part);
+            }
+        }
+        if everyone {
+            inherited.any.fill(1.0 / (fair.len() * (fair.len() - 1).max(1)) as f64);
         }
         let orphans: f64 = inherited.lowest.iter().sum();
         let most = inherited.worst_of(Kind::Lowest);
@@ -160,8 +159,8 @@ fn deaths(deals: &[Deal], fair: &[f64], before: &PerKind) -> Vec<Death> {
     holding.iter().enumerate().map(one).collect()
 }
 
-/// Gives the clients of `dead` to the next address of the hand that each kind of client would try.
-fn bequeath(inherited: &mut PerKind, deal: &Deal, dead: usize, part: f64) {
+/// Gives the clients of `dead` that sort, or take the first, to the next address of the hand that they would try.
+fn bequeath_ends(inherited: &mut PerKind, deal: &Deal, dead: usize, part: f64) {
     let size = deal.sorted.len();
     if size < 2 {
         return;
@@ -175,6 +174,11 @@ fn bequeath(inherited: &mut PerKind, deal: &Deal, dead: usize, part: f64) {
     if deal.sent[0] == dead {
         inherited.first[deal.sent[1]] += part;
     }
+}
+
+/// Gives those that take any address of the hand to its others.
+fn bequeath_any(inherited: &mut PerKind, deal: &Deal, dead: usize, part: f64) {
+    let size = deal.sent.len();
     for member in deal.sent.iter().filter(|member| **member != dead) {
         inherited.any[*member] += part / (size * (size - 1)) as f64;
     }

@@ -93,6 +93,19 @@ impl Rotation {
         (0..number(self.slots.len())).map(|cursor| self.deal(cursor))
     }
 
+    /// Each different deal of a lap: its members as sent, by number, and how often it comes.
+    pub(super) fn deals(&self) -> impl Iterator<Item = (Vec<usize>, u64)> {
+        // By where the deal starts, in records.
+        let mut counts = vec![0_u64; self.records.len() / self.stride.max(1)];
+        self.slots.iter().for_each(|start| counts[*start as usize] += 1);
+        let number = |address| self.members.binary_search_by_key(&address, |member| member.address);
+        let dealt = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+        dealt.map(move |(start, count)| {
+            let records = &self.records[start * self.stride..];
+            (self.addresses(records).filter_map(|address| number(address).ok()).collect(), count)
+        })
+    }
+
     /// The same ring without one member, for the moments until a new one is built. Its seats go to others: at random, or
     /// with affinity to those who would have them anyway. Hands grow shorter only when nobody is left to take a seat.
     #[must_use]

@@ -1,42 +1,63 @@
 //! Whether a policy fits its zone: what neither of them shows alone.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::config::{Fault, PoolConfig, Severity, ZonePolicy};
-use crate::pool::Spread;
+use crate::net::Prefix;
+use crate::pool::{Policy, Spread};
 use crate::wire::{LowerName, Name, Type};
-use crate::zone::Zone;
+use crate::zone::{Rrset, Zone};
 
 /// What of `policy` cannot be over `zone`, has no effect there, or another than was meant. An owner that the zone lacks is
 /// only a warning: removing a host never breaks a reload.
 pub fn misfits(zone: &Zone, policy: &ZonePolicy) -> Vec<Fault> {
-    policy.pools.iter().filter_map(|(owner, pool)| misfit(zone, owner, pool)).collect()
+    policy.pools.iter().flat_map(|(owner, pool)| misfits_of(zone, owner, pool)).collect()
 }
 
-fn misfit(zone: &Zone, owner: &Name, pool: &PoolConfig) -> Option<Fault> {
-    let warning = |found: String, expected: &str| Some(pool.place.warning(found, expected));
+fn misfits_of(zone: &Zone, owner: &Name, pool: &PoolConfig) -> Vec<Fault> {
+    let warning = |found: String, expected: &str| pool.place.warning(found, expected);
     let Some(node) = zone.exact(LowerName::of(owner.borrow()).octets()) else {
-        return warning(format!("{owner} is not in the zone"), "the owner of A or AAAA records; the pool sleeps");
+        return vec![warning(format!("{owner} is not in the zone"), "the owner of A or AAAA records; the pool sleeps")];
     };
     if zone.hidden_by(node).is_some() || zone.is_cut(node) {
-        return warning(format!("{owner} is delegated"), "a name that this zone answers for; the pool sleeps");
+        return vec![warning(format!("{owner} is delegated"), "a name that this zone answers for; the pool sleeps")];
     }
     let families = [Type::A, Type::AAAA].map(|rtype| zone.rrset(node, rtype).map(|_| rtype));
     if families == [None, None] {
-        return warning(format!("{owner} has no A and no AAAA record"), "a member; the pool sleeps");
+        return vec![warning(format!("{owner} has no A and no AAAA record"), "a member; the pool sleeps")];
     }
     let is_signed = families.into_iter().flatten().any(|rtype| zone.signatures(node, rtype).is_some());
     if is_signed && pool.policy.spread != Spread::All {
         let found = format!("{owner} is signed in the zone file, and its signature holds for all addresses together");
         let fault = pool.place.warning(found, "spread = \"all\", or a zone that comes unsigned");
-        return Some(Fault { severity: Severity::Error, ..fault });
+        return vec![Fault { severity: Severity::Error, ..fault }];
     }
+    let mut faults = Vec::new();
     let minimum = zone.negative_soa().0.ttl();
     if minimum > pool.policy.ttl {
-        return warning(
+        faults.push(warning(
             format!("negative answers are kept for {minimum} s, the addresses for {} s", pool.policy.ttl),
             "an SOA minimum not above the pool's ttl, or a resolver goes on denying a family that the pool has by then",
-        );
+        ));
     }
-    None
+    let prefixes = zone.rrset(node, Type::AAAA).map_or(0, |rrset| networks(&rrset, &pool.policy));
+    if prefixes > 1 && pool.policy.together.aaaa.is_none() && pool.policy.apart.aaaa.is_none() {
+        faults.push(warning(
+            format!(
+                "the AAAA members lie in {prefixes} different /64, and IPv6 clients take the one nearest to their own"
+            ),
+            "`together` or `apart` for AAAA, which say what is meant; `kofn spread` shows what it does",
+        ));
+    }
+    faults
+}
+
+/// How many different /64 the members lie in that weights do not keep out.
+fn networks(rrset: &Rrset<'_>, policy: &Policy) -> usize {
+    let addresses = rrset.iter().filter_map(|record| <[u8; 16]>::try_from(record.rdata).ok()).map(IpAddr::from);
+    let members = addresses.filter(|address| policy.weight_of(*address) > 0.0);
+    members.filter_map(|address| Prefix::of(address, 64)).collect::<BTreeSet<Prefix>>().len()
 }
 
 #[cfg(test)]
@@ -82,5 +103,18 @@ mod tests {
         ] {
             assert_eq!(told(records, policy), [(Severity::Warning, found.to_owned())]);
         }
+    }
+
+    #[test]
+    fn members_in_several_networks_are_a_warning_until_the_policy_says_what_is_meant() {
+        let records = "www AAAA 2001:db8:a::1\nwww AAAA 2001:db8:a::2\nwww AAAA 2001:db8:b::1";
+        let found = "the AAAA members lie in 2 different /64, and IPv6 clients take the one nearest to their own";
+        assert_eq!(told(records, "[pool.www]"), [(Severity::Warning, found.to_owned())]);
+        assert_eq!(told(records, "[pool.www]\nttl = 10").len(), 2, "one fault hides no other");
+        for policy in ["together = 48", "apart = 64", "weights = { \"2001:db8:b::/48\" = 0 }"] {
+            assert_eq!(told(records, &format!("[pool.www]\n{policy}")), [], "{policy}");
+        }
+        let a = "www A 192.0.2.1\nwww A 198.51.100.1";
+        assert_eq!(told(a, "[pool.www]"), [], "IPv4 hosts seldom sort between networks");
     }
 }

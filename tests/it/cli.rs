@@ -4,7 +4,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 7] = ["serve", "check", "query", "status", "reload", "completions", "man"];
+const COMMANDS: [&str; 8] = ["serve", "check", "query", "spread", "status", "reload", "completions", "man"];
 
 #[test]
 fn every_command_explains_itself() {
@@ -30,6 +30,12 @@ fn what_ends_badly_says_how() {
         (&["--nonsense"][..], 64, "--nonsense"),
         (&["--log", "a=b=c"], 64, "--log"),
         (&["query", "a..b"], 64, "empty label"),
+        (&["spread"], 64, "--n"),
+        (&["spread", "--n", "0"], 64, "--n"),
+        (&["spread", "--n", "3", "--weights", "1,2"], 64, "--weights has 2 numbers and --n is 3"),
+        (&["spread", "--weights", "1,0"], 64, "0 is no weight"),
+        (&["spread", "www.elsewhere.test"], 64, "no zone file"),
+        (&["spread", "--n", "10", "--k", "3", "--assert-worst", "1.2"], 1, "1.251, above the 1.2 of --assert-worst"),
         (&["query", "www.bad.test"], 65, "zones/bad.test.zone:1:"),
         (&["check", "none.zone"], 66, "none.zone"),
         (&["query", "a.test", "--zones", "none"], 66, "none"),
@@ -104,6 +110,58 @@ fn query_answers_as_the_server_would() {
     let unknown = server.kofn(&["query", "nobody.example.test", "--json", "--dnssec"]).json();
     assert_eq!((&unknown["rcode"], &unknown["outcome"]), (&"NXDOMAIN".into(), &"nxdomain".into()));
     assert_eq!((&unknown["edns"]["dnssec_ok"], &unknown["authority"][0]["type"]), (&true.into(), &"SOA".into()));
+}
+
+#[test]
+fn spread_shows_what_hands_do_to_an_imagined_pool() {
+    let scratch = Scratch::new();
+    let json = scratch.kofn(&["spread", "--n", "10", "--k", "3", "--json", "--assert-worst", "1.26"]).json();
+    assert_eq!((&json["n"], &json["k"], &json["bound"]), (&10.into(), &3.into(), &1.25.into()), "{json:#}");
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("{value} in {json:#}"));
+    for kind in ["lowest", "highest", "first", "any"] {
+        assert!(number(&json["overload"][kind]) <= number(&json["worst"]));
+        assert!(number(&json["members"][9]["overload"][kind]) <= number(&json["overload"][kind]));
+    }
+    assert!((1.25..=1.2513).contains(&number(&json["worst"])) && number(&json["slots"]) >= 8.0, "{json:#}");
+    assert!((number(&json["plain"]["lowest"]) - 3.0).abs() < 1e-9 && number(&json["plain"]["any"]) < 1.001);
+    let weights = scratch.kofn(&["spread", "--weights", "1,1,6", "--json", "--type", "aaaa"]).json();
+    assert_eq!(
+        (&weights["members"][2]["address"], &weights["members"][2]["weight"]),
+        (&"2001:db8::3".into(), &6.0.into())
+    );
+    assert!(scratch.kofn(&["spread", "--n", "300"]).out.contains("and 260 more"));
+}
+
+#[test]
+fn spread_reads_pools_as_they_are_served() {
+    let scratch = Scratch::with_shipped_zones();
+    let json = scratch.kofn(&["spread", "WWW.example.test", "--json"]).json();
+    assert_eq!((&json["name"], &json["n"], &json["k"]), (&"www.example.test.".into(), &8.into(), &3.into()));
+    let answer = scratch.kofn(&["query", "www.example.test", "--json"]).json();
+    assert_eq!(json["octets"]["hand"]["plain"], answer["octets"], "{json:#}");
+    for (name, words) in [("mail.example.test", "no pool"), ("www.example.test --type AAAA", "no AAAA members")] {
+        let arguments: Vec<&str> = ["spread"].into_iter().chain(name.split(' ')).collect();
+        let run = scratch.kofn(&arguments);
+        assert!(run.code == 64 && run.err.contains(words), "{run:?}");
+    }
+}
+
+#[test]
+fn spread_shows_what_sorting_by_prefix_does() {
+    let scratch = Scratch::new();
+    let sites = "www AAAA 2001:db8:a::1\nwww AAAA 2001:db8:a::2\nwww AAAA 2001:db8:b::1\nwww AAAA 2001:db8:b::2\n";
+    scratch.write("zones/a.test.zone", &(zone_text(1, "192.0.2.1") + sites));
+    scratch.write("zones/a.test.toml", "[pool.www]\n");
+    let warned = scratch.kofn(&["spread", "www.a.test", "--type", "AAAA"]);
+    assert!(
+        warned.out.contains("neither `together` nor `apart`") && warned.out.contains("2001:db8:b::/64"),
+        "{warned:?}"
+    );
+    scratch.write("zones/a.test.toml", "[pool.www]\ntogether = 48\n");
+    let together = scratch.kofn(&["spread", "www.a.test", "--type", "AAAA"]);
+    assert!(!together.out.contains("warning"), "{together:?}");
+    let json = scratch.kofn(&["spread", "www.a.test", "--type", "AAAA", "--json"]).json();
+    assert_eq!((&json["prefixes"]["count"], &json["prefixes"]["is_grouped"]), (&2.into(), &true.into()), "{json:#}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) fn search(game: &Adversary) -> f64 {
     let mut best = 0.0_f64;
     for _ in 0..MOST_WORK / (rows * rows) {
         if let Some(row) = program.negative_price() {
-            if !program.enter(Column { rows: vec![row], gain: -program.prices[row], value: 0.0 }) {
+            if !program.enter(&Column { rows: vec![row], gain: -program.prices[row], value: 0.0 }) {
                 break;
             }
             continue;
@@ -28,7 +28,7 @@ pub(super) fn search(game: &Adversary) -> f64 {
         let (cost, hand) = game.cheapest(&program.prices(game.shares.len()));
         best = best.max(cost / program.due());
         let reached = best * program.value() >= CLOSE;
-        if reached || !program.enter(Column { rows: rows_of(game, &hand), gain: 1.0 - cost, value: 1.0 }) {
+        if reached || !program.enter(&Column { rows: rows_of(game, &hand), gain: 1.0 - cost, value: 1.0 }) {
             break;
         }
     }
@@ -104,7 +104,7 @@ impl Program {
     }
 
     /// Lets a column in for the one that it uses up first; `false` when it uses up none.
-    fn enter(&mut self, column: Column) -> bool {
+    fn enter(&mut self, column: &Column) -> bool {
         let rows = self.rows;
         let mut change = vec![0.0; rows];
         for row in &column.rows {
