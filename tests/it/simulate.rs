@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use kofn::pool::{Figures, Kind, Member, PerFamily, Policy, Rotation, Spread, select};
 use kofn::simulate::{Audience, Change, Event, Fault, Mix, Report, Scenario, run};
 
+use crate::harness::Scratch;
+
 const TTL: u32 = 30;
 const DETECTION: u32 = 10;
 
@@ -217,4 +219,51 @@ fn what_cannot_be_played_is_said() {
     assert_eq!(fault(Scenario { audience, ..right }), "stretch is 1.5; 0 to 1 would be right");
     assert_eq!(Mix::new([0.0; 4]), None);
     assert_eq!(Mix::new([2.0, 0.0, 0.0, 2.0]).map(|mix| mix.shares()), Some([0.5, 0.0, 0.0, 0.5]));
+}
+
+#[test]
+fn the_command_tells_the_play_as_json() {
+    let scratch = Scratch::new();
+    let arguments = ["spread", "--n", "5", "--simulate", "--resolvers", "500", "--minutes", "4", "--json"];
+    let events = ["--kill", "10.0.0.2@2m", "--drain", "10.0.0.3@150s", "--stretch", "0", "--mix", "any=1"];
+    let run = scratch.kofn(&[&arguments[..], &events].concat());
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "no bar where there is no terminal");
+    let told: serde_json::Value = serde_json::from_str(&run.out).expect("JSON");
+    assert_eq!(told["resolvers"], 500);
+    assert_eq!(told["members"][4]["served"].as_array().map(Vec::len), Some(4));
+    assert_eq!(told["members"][1]["overload"][2], serde_json::Value::Null, "the dead bear nothing");
+    let events = |key| [&told["departures"][0][key], &told["departures"][1][key]];
+    assert_eq!(events("event"), ["kill", "drain"]);
+    assert_eq!(events("at"), [120, 150]);
+    assert!(events("left").iter().all(|left| left.as_u64().is_some_and(|left| left <= 40)), "{told:#}");
+    let again = scratch.kofn(&[&arguments[..], &["--seed", "9"]].concat());
+    assert!(again.out.contains("\"seed\": 9"), "{again:?}");
+}
+
+#[test]
+fn the_command_refuses_what_cannot_be_played() {
+    let scratch = Scratch::new();
+    for (arguments, words) in [
+        (&["--kill", "10.0.0.2@2m"][..], "--simulate"),
+        (&["--simulate", "--assert-worst", "2"], "cannot be used with"),
+        (&["--simulate", "--kill", "10.0.0.2"], "192.0.2.7@90s"),
+        (&["--simulate", "--mix", "some=1"], "first=0.5,any=0.5"),
+        (&["--simulate", "--drain", "10.0.0.9@2m"], "drain 10.0.0.9: it is no member at second 120"),
+        (&["--simulate", "--stretch", "2"], "stretch is 2; 0 to 1 would be right"),
+    ] {
+        let run = scratch.kofn(&[&["spread", "--n", "5"], arguments].concat());
+        assert_eq!(run.code, 64, "{run:?}");
+        assert!(run.err.contains(words), "{run:?}");
+    }
+}
+
+#[test]
+fn the_example_of_the_manual_is_what_the_command_prints() {
+    let page = include_str!("../../docs/simulation.md");
+    let block = page.split("```\n$ kofn ").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let (command, printed) = block.split_once("\n\n").expect("a command and its print");
+    let arguments: Vec<&str> = command.split_whitespace().filter(|word| *word != "\\").collect();
+    let run = Scratch::new().kofn(&arguments);
+    let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(trimmed(&run.out), trimmed(printed));
 }

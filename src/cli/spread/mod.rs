@@ -5,16 +5,19 @@
 //!                        ├─► Subject ──► Report ──► print, JSON
 //! --n --k --weights ─────┘   members,    figures,
 //!                            policy      bound, octets
+//!                              └── --simulate: a crowd is played against it
 //! ```
 
 mod octets;
 mod print;
 mod report;
+mod simulate;
 mod subject;
 
 use clap::ValueEnum;
 
 use self::report::Report;
+use self::simulate::Simulation;
 use self::subject::{Imagined, Subject};
 use super::Failure;
 use super::settings::Zones;
@@ -43,6 +46,8 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    simulation: Simulation,
 }
 
 /// The address families.
@@ -65,6 +70,9 @@ impl Args {
             }
             None => self.imagined.subject(self.family.unwrap_or(Family::A))?,
         };
+        if self.simulation.simulate {
+            return self.simulation.run(subject, self.json);
+        }
         let report = Report::of(&subject);
         if self.json {
             super::print_json(&report)?;
