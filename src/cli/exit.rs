@@ -45,6 +45,11 @@ impl Failure {
         Self { code: 71, message: message.to_string() }
     }
 
+    /// 73: a file that was to be written cannot be.
+    pub(super) fn cannot_create(message: impl fmt::Display) -> Self {
+        Self { code: 73, message: message.to_string() }
+    }
+
     /// 78: the settings have a fault.
     pub(super) fn settings(message: impl fmt::Display) -> Self {
         Self { code: 78, message: message.to_string() }
@@ -64,4 +69,4 @@ pub(super) const USAGE: u8 = 64;
 pub(super) const MEANINGS: &str = "\
 Exit codes (sysexits.h): 0 done; 1 check found errors, or an assertion does not hold; 64 the command line is wrong; \
 65 the data has a fault; 66 a file that was named cannot be read; 69 no server answers, or an address or the state \
-folder cannot be had; 71 the system refuses; 78 the settings have a fault.";
+folder cannot be had; 71 the system refuses; 73 a file cannot be written; 78 the settings have a fault.";

@@ -133,6 +133,22 @@ fn spread_shows_what_hands_do_to_an_imagined_pool() {
 }
 
 #[test]
+fn spread_draws_what_it_says() {
+    let scratch = Scratch::new();
+    let run = scratch.kofn(&["spread", "--n", "10", "--k", "3", "--svg", "spread.svg"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let drawn = std::fs::read_to_string(scratch.path("spread.svg")).expect("the figure");
+    assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>"), "{drawn}");
+    for words in ["lowest", "highest", "first", "any", "10.0.0.10", "bound 1.250"] {
+        assert!(drawn.contains(words), "{words}: {drawn}");
+    }
+    // A bar for each of ten members and four kinds of client, and the background.
+    assert_eq!(drawn.matches("<rect").count(), 41, "{drawn}");
+    let run = scratch.kofn(&["spread", "--n", "3", "--svg", "nowhere/spread.svg"]);
+    assert!(run.code == 73 && run.err.contains("nowhere/spread.svg"), "{run:?}");
+}
+
+#[test]
 fn spread_reads_pools_as_they_are_served() {
     let scratch = Scratch::with_shipped_zones();
     let json = scratch.kofn(&["spread", "WWW.example.test", "--json"]).json();

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! NAME, from the files ──┐
-//!                        ├─► Subject ──► Report ──► print, JSON
+//!                        ├─► Subject ──► Report ──► print, JSON, SVG
 //! --n --k --weights ─────┘   members,    figures,
 //!                            policy      bound, octets
 //!                              └── --simulate: a crowd is played against it
 //! ```
 
+mod figure;
 mod octets;
 mod print;
 mod report;
 mod simulate;
 mod subject;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -41,8 +44,11 @@ pub(super) struct Args {
     #[command(flatten)]
     imagined: Imagined,
     /// End with 1 when the worst overload is above this
-    #[arg(long, value_name = "OVERLOAD")]
+    #[arg(long, value_name = "OVERLOAD", conflicts_with = "simulate")]
     assert_worst: Option<f64>,
+    /// Draw the overload of each member into this file, as SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -74,6 +80,10 @@ impl Args {
             return self.simulation.run(subject, self.json);
         }
         let report = Report::of(&subject);
+        if let Some(file) = &self.svg {
+            let written = std::fs::write(file, figure::svg(&report));
+            written.map_err(|error| Failure::cannot_create(format!("{}: {error}", file.display())))?;
+        }
         if self.json {
             super::print_json(&report)?;
         } else {
