@@ -226,7 +226,9 @@ fn the_command_tells_the_play_as_json() {
     let scratch = Scratch::new();
     let arguments = ["spread", "--n", "5", "--simulate", "--resolvers", "500", "--minutes", "4", "--json"];
     let events = ["--kill", "10.0.0.2@2m", "--drain", "10.0.0.3@150s", "--stretch", "0", "--mix", "any=1"];
-    let run = scratch.kofn(&[&arguments[..], &events].concat());
+    let run = scratch.kofn(&[&arguments[..], &events, &["--svg", "crowd.svg"]].concat());
+    let drawn = std::fs::read_to_string(scratch.path("crowd.svg")).expect("a figure");
+    assert!(drawn.starts_with("<svg") && drawn.contains("clients served") && drawn.contains("10.0.0.5"), "{drawn}");
     assert_eq!((run.code, run.err.as_str()), (0, ""), "no bar where there is no terminal");
     let told: serde_json::Value = serde_json::from_str(&run.out).expect("JSON");
     assert_eq!(told["resolvers"], 500);

@@ -46,8 +46,8 @@ pub(super) struct Args {
     /// End with 1 when the worst overload is above this
     #[arg(long, value_name = "OVERLOAD", conflicts_with = "simulate")]
     assert_worst: Option<f64>,
-    /// Draw the overload of each member into this file, as SVG
-    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    /// Draw the overload of each member into this file, as SVG; of a simulation, the clients that each serves
+    #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -77,7 +77,7 @@ impl Args {
             None => self.imagined.subject(self.family.unwrap_or(Family::A))?,
         };
         if self.simulation.simulate {
-            return self.simulation.run(subject, self.json);
+            return self.simulation.run(subject, self.svg.as_deref(), self.json);
         }
         let report = Report::of(&subject);
         if let Some(file) = &self.svg {

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! Subject ──┐
-//!           ├─► Scenario ──simulate──► Report ──► print, JSON
+//!           ├─► Scenario ──simulate──► Report ──► print, JSON, SVG
 //! flags ────┘             progress bar
 //! ```
 
+mod figure;
 mod json;
 mod print;
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -72,13 +74,17 @@ struct Played {
 
 impl Simulation {
     /// Plays the crowd against the pool and tells what came of it.
-    pub(super) fn run(&self, subject: Subject, json: bool) -> Result<(), Failure> {
+    pub(super) fn run(&self, subject: Subject, svg: Option<&Path>, json: bool) -> Result<(), Failure> {
         let scenario = self.scenario(subject);
         // Drawn on a terminal's stderr only: indicatif looks.
         let bar = ProgressBar::new(self.minutes.into()).with_style(style());
         let report = simulate::run(&scenario, |minutes| bar.set_position(minutes.into()));
         bar.finish_and_clear();
         let played = Played { scenario, report: report.map_err(Failure::usage)? };
+        if let Some(file) = svg {
+            let written = std::fs::write(file, figure::svg(&played));
+            written.map_err(|error| Failure::cannot_create(format!("{}: {error}", file.display())))?;
+        }
         match json {
             true => crate::cli::print_json(&json::Told::of(&played)),
             false => crate::cli::print_all(&mut anstream::stdout(), print::text(&played).as_bytes()),
