@@ -13,8 +13,9 @@ use sites::Group;
 /// The least worst overload that any hands of these members could have, under the policy's k, `together` and `apart`;
 /// 0 without members.
 ///
-/// It is a bound, and nearly the optimum up to some two hundred members. Above, only arguments that need no search are
-/// tried, unless the weights are equal: then it is n/(n-k+1), which is the optimum.
+/// With equal weights it is n/(n-k+1), which is the optimum. Else it is a bound, within 0.1 % of the optimum for small
+/// pools; from some 64 members on the search may stop early, and the bound has been seen a tenth below what hands reach.
+/// Above 266 members only arguments that need no search are tried.
 pub fn bound(eligible: &[Eligible], policy: &Policy) -> f64 {
     let Some(first) = eligible.first() else { return 0.0 };
     let asked = if policy.spread == Spread::All { usize::MAX } else { usize::from(policy.k.of(first.address)).max(1) };
