@@ -183,7 +183,8 @@ fn spread(selection: &Selection, policy: &Policy, before: Option<&FamilyPool>) -
     if quick || eligible.len() <= SPREAD_AT_ONCE {
         return (Arc::new(solve(eligible, policy)), true);
     }
-    let is_eligible = |member: &Eligible| eligible.iter().any(|other| other.address == member.address);
+    // Both are in address order.
+    let is_eligible = |member: &Eligible| eligible.binary_search_by_key(&member.address, |other| other.address).is_ok();
     if let Some(before) = before {
         let gone: Vec<IpAddr> = before
             .rotation

@@ -8,7 +8,7 @@
 //! settings                    kofn.toml
 //! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX nsid
 //!                             cookie=HEX class=CH, and cookie=again for the one that the last reply gave
-//!     NOERROR aa answer       rcode, flags that are set, and how the reply is counted
+//!     NOERROR aa answer       rcode, flags that are set, how the reply is counted, and the scope of a client subnet
 //!     > www.example.test. …   answer, in any order; `authority:` and `additional:` begin the other sections
 //! ```
 //!
@@ -142,11 +142,16 @@ fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>, last_c
     match answer(snapshot, &message, &client, &mut Dealer::new(1), &mut buffer) {
         Outcome::Reply { len, label, .. } => {
             let reply = Message::from_vec(&buffer[..len]).unwrap_or_else(|error| panic!("{owner} {rtype}: {error}"));
-            let options = reply.edns.iter().flat_map(|edns| edns.options().as_ref());
-            for (_, option) in options.filter(|(code, _)| u16::from(*code) == 10) {
-                *last_cookie = Vec::try_from(option).unwrap();
+            let mut scope = String::new();
+            for (code, option) in reply.edns.iter().flat_map(|edns| edns.options().as_ref()) {
+                let octets = Vec::try_from(option).unwrap();
+                match u16::from(*code) {
+                    8 => scope = format!(" scope={}", octets[3]),
+                    10 => *last_cookie = octets,
+                    _ => {}
+                }
             }
-            show(&reply, label.label())
+            show(&reply, &format!("{}{scope}", label.label()))
         }
         Outcome::Drop(label) => label.label().to_owned(),
     }
