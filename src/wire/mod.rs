@@ -13,12 +13,14 @@ mod code;
 mod edns;
 mod lower;
 mod name;
+mod name_text;
 mod query;
 mod response;
 
 pub use code::{Class, Opcode, Rcode, Type};
 pub use edns::{BadOption, Cookie, Edns, ExtendedError, ReplyEdns, Subnet};
 pub use lower::LowerName;
-pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef, read_escape};
+pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef};
+pub use name_text::read_escape;
 pub use query::{Extras, HEADER, Malformed, Query, Question, Unanswerable};
 pub use response::{Names, Sink};
