@@ -13,7 +13,7 @@
 //! | layer | modules | what they are |
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
-//! | 1 | `config` `zone` `pool` | data that never changes once it is made |
+//! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `simulate` | the world as it is served now, the protocol, and a crowd to try pools on; still pure |
 //! | 3 | `server` `probe` `reload` `admin` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
@@ -37,5 +37,7 @@ pub mod server;
 pub mod shutdown;
 pub mod simulate;
 pub mod snapshot;
+#[cfg(feature = "encrypted")]
+pub mod tls;
 pub mod wire;
 pub mod zone;

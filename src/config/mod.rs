@@ -21,6 +21,7 @@ mod reference;
 mod secret;
 mod settings;
 mod transfer;
+mod trust;
 mod value;
 
 pub use check::{Check, CheckKind, HttpCheck, StatusRanges};
@@ -31,6 +32,7 @@ pub use reference::{KeyReference, TableReference, reference};
 pub use secret::{CookieSecret, Cookies, TsigAlgorithm, TsigKey};
 pub use settings::{Identity, Limits, Settings};
 pub use transfer::{Grant, Peer, Transfer};
+pub use trust::{Authorities, AuthoritiesError, Trust};
 
 use std::fs;
 use std::path::Path;
