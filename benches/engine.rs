@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use kofn::answer::{Client, Dealer, Outcome, answer};
 use kofn::config::{Settings, ZonePolicy};
 use kofn::metrics::{Outcome as Label, Transport};
-use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::{Name, Type};
 use kofn::zone::{Zone, text};
 
@@ -126,7 +126,7 @@ fn snapshot(records: &str, policy: &str) -> Arc<Snapshot> {
     assert_eq!(loaded.faults.errors(), 0);
     let zone = Some(Arc::new(Zone::build(&apex, &loaded.records).expect("a zone")));
     let policy = ZonePolicy::parse(policy, Path::new("bench.toml"), apex.borrow()).expect("a policy");
-    let publisher = Publisher::new(Arc::new(Settings::default()), Arc::default());
+    let publisher = Publisher::new(Arc::new(Settings::default()), Facts::default());
     publisher.replace_zones(vec![ZoneSource { apex, zone, policy: Arc::new(policy) }]);
     publisher.reader().load()
 }

@@ -28,7 +28,7 @@ use crate::probe::{Feed, FirstRound, Prober, Targets};
 use crate::reload::{Fault, Follower, Handle, Loader, Overview, Pass, SettingsSource, Severity, Standing};
 use crate::server::{self, BindError, Bound, Running};
 use crate::shutdown::{Request, Signals};
-use crate::snapshot::Publisher;
+use crate::snapshot::{Facts, Publisher};
 
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
@@ -85,7 +85,7 @@ impl App {
             info!(%address, "status by HTTP");
         }
         let table = Arc::new(Table::default());
-        let publisher = Publisher::new(Arc::new(settings.clone()), Arc::clone(&table));
+        let publisher = Publisher::new(Arc::new(settings.clone()), Facts::of(Arc::clone(&table)));
         let loader = Loader::new(source, settings, Arc::clone(&publisher));
         Ok(Self { signals, control, bound, admin, table, publisher, loader, started: Timestamp::now() })
     }

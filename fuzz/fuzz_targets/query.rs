@@ -9,9 +9,8 @@ use std::sync::{Arc, LazyLock};
 use hickory_proto::op::Message;
 use kofn::answer::{Client, Dealer, Outcome, answer};
 use kofn::config::{Settings, ZonePolicy};
-use kofn::health::Table;
 use kofn::metrics::Transport;
-use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::Name;
 use kofn::zone::{Zone, text};
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
     let settings = "[identity]\nversion = \"v\"\nid = \"i\"\nnsid = \"n\"\n[cookies]\nrequire = true\n";
     let settings = Settings::parse(settings, Path::new("kofn.toml")).expect("legal settings");
-    let publisher = Publisher::new(Arc::new(settings), Arc::new(Table::default()));
+    let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(vec![
         zone("test.", include_bytes!("../zones/test.zone"), include_str!("../zones/test.toml")),
         zone("nsec.test.", include_bytes!("../zones/nsec.test.zone"), ""),

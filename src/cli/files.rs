@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::Failure;
 use super::settings::Zones;
-use crate::health::Table;
 use crate::reload::{self, Load, Source};
-use crate::snapshot::{Publisher, ZoneSource};
+use crate::snapshot::{Facts, Publisher, ZoneSource};
 use crate::wire::Name;
 
 /// Publishes the zones in whose answer `name` may stand: its own and those above, of which one may hold the DS records.
@@ -20,7 +19,7 @@ pub(super) fn publish(zones: &Zones, name: &Name) -> Result<Arc<Publisher>, Fail
     let is_above = |source: &Source| name.borrow().is_within(source.apex.borrow());
     let sources: Vec<Source> = listing.sources.into_values().filter(is_above).collect();
     let zones: Result<Vec<ZoneSource>, Failure> = reload::load_all(&sources).into_iter().map(zone_source).collect();
-    let publisher = Publisher::new(Arc::new(settings), Arc::new(Table::default()));
+    let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(zones?);
     Ok(publisher)
 }

@@ -248,7 +248,7 @@ mod tests {
 
     use crate::config::Settings;
     use crate::metrics::{Registry, Transport};
-    use crate::snapshot::Publisher;
+    use crate::snapshot::{Facts, Publisher};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -262,7 +262,7 @@ mod tests {
     async fn served(registry: &Registry) -> TcpStream {
         let mut settings = Settings::default();
         settings.identity.nsid = Some("n".repeat(255));
-        let publisher = Publisher::new(Arc::new(settings), Arc::default());
+        let publisher = Publisher::new(Arc::new(settings), Facts::default());
         let engine = Engine::new(&publisher.reader(), registry.register(), Transport::Tcp);
         let desk = Rc::new(RefCell::new(Desk::new(engine)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -73,7 +73,7 @@ mod tests {
     use super::super::bind;
     use crate::config::Settings;
     use crate::metrics::{Event, Outcome, Totals};
-    use crate::snapshot::Publisher;
+    use crate::snapshot::{Facts, Publisher};
 
     struct Server {
         running: Running,
@@ -89,7 +89,7 @@ mod tests {
             change(&mut settings);
             let bound = bind(&settings).expect("free ports");
             let (registry, addresses) = (Registry::default(), bound.addresses().to_vec());
-            let publisher = Publisher::new(Arc::new(settings), Arc::default());
+            let publisher = Publisher::new(Arc::new(settings), Facts::default());
             let running = bound.run(&publisher.reader(), &registry).expect("threads");
             Self { running, registry, addresses }
         }
@@ -203,7 +203,7 @@ mod tests {
             client.send_to(&query(number), bound.addresses()[0]).expect("sent");
         }
         let registry = Registry::default();
-        let publisher = Publisher::new(Arc::new(settings), Arc::default());
+        let publisher = Publisher::new(Arc::new(settings), Facts::default());
         bound.run(&publisher.reader(), &registry).expect("threads").stop();
         assert_eq!(registry.totals().outcomes(), u64::from(many));
     }

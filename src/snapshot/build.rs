@@ -1,12 +1,13 @@
-//! A zone, its policy and the verdicts to the pools that lie over it.
+//! A zone, its policy and the facts to the pools that lie over it.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::facts::Facts;
 use super::served::{FamilyPool, Pool, ServedZone};
 use crate::config::{PoolConfig, ZonePolicy};
-use crate::health::{ProbeKey, Table};
+use crate::health::ProbeKey;
 use crate::pool::{Eligible, Member, Policy, Rotation, Selection, Spread, select};
 use crate::wire::{LowerName, Name, Type};
 use crate::zone::{NodeId, Rrset, Zone};
@@ -54,12 +55,12 @@ impl ServedZone {
         zone: Option<Arc<Zone>>,
         policy: Arc<ZonePolicy>,
         before: Option<&Self>,
-        table: &Table,
+        facts: &Facts,
     ) -> Self {
         let mut pools = Vec::new();
         if let Some(zone) = &zone {
             for (owner, config) in &policy.pools {
-                pools.extend(Pool::build(zone, owner, config, before, table));
+                pools.extend(Pool::build(zone, owner, config, before, facts));
             }
         }
         pools.sort_by_key(|pool| pool.node);
@@ -115,7 +116,7 @@ impl Pool {
         owner: &Name,
         config: &PoolConfig,
         before: Option<&ServedZone>,
-        table: &Table,
+        facts: &Facts,
     ) -> Option<Self> {
         let owner = owner.to_lower();
         let node = zone.exact(LowerName::of(owner.borrow()).octets())?;
@@ -129,7 +130,7 @@ impl Pool {
         let family = |rtype, before: Option<&FamilyPool>| {
             // Signatures made elsewhere cover the whole set: no subset of it can be served.
             let rrset = zone.rrset(node, rtype).filter(|_| zone.signatures(node, rtype).is_none())?;
-            Some(FamilyPool::build(members(&pool, &rrset, table), &pool.policy, before))
+            Some(FamilyPool::build(members(&pool, &rrset, facts), &pool.policy, before))
         };
         let a = family(Type::A, same_policy.and_then(|before| before.a.as_ref()));
         let aaaa = family(Type::AAAA, same_policy.and_then(|before| before.aaaa.as_ref()));
@@ -138,17 +139,11 @@ impl Pool {
     }
 }
 
-/// The members of one family, in address order, with their verdicts.
-fn members(pool: &Pool, rrset: &Rrset<'_>, table: &Table) -> Vec<Member> {
+/// The members of one family, in address order, as they stand.
+fn members(pool: &Pool, rrset: &Rrset<'_>, facts: &Facts) -> Vec<Member> {
     let ttl = rrset.ttl();
-    let member = |address: IpAddr| {
-        let mut member = Member::new(address, &pool.policy, ttl);
-        if let Some(probe) = pool.probe_of(address) {
-            member.verdict = table.verdict(&probe);
-        }
-        member
-    };
-    let mut members: Vec<Member> = rrset.iter().filter_map(|record| address(record.rdata)).map(member).collect();
+    let addresses = rrset.iter().filter_map(|record| address(record.rdata));
+    let mut members: Vec<Member> = addresses.map(|address| facts.member(pool, address, ttl)).collect();
     members.sort_by_key(|member| member.address);
     members
 }

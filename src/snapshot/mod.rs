@@ -11,10 +11,12 @@
 //! * Generations count published snapshots. They only grow.
 
 mod build;
+mod facts;
 mod fit;
 mod publish;
 mod served;
 
+pub use facts::Facts;
 pub use fit::misfits;
 pub use publish::{Publisher, Reader, ZoneSource};
 pub use served::{FamilyPool, Pool, ServedZone, Snapshot};

@@ -7,9 +7,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::build::{Builder, solve};
+use super::facts::Facts;
 use super::served::{FamilyPool, ServedZone, Snapshot};
 use crate::config::{CookieSecret, Settings, ZonePolicy};
-use crate::health::{ProbeKey, Table};
+use crate::health::ProbeKey;
 use crate::wire::{Name, Type};
 use crate::zone::{NodeId, Zone, ZoneSet};
 
@@ -24,11 +25,11 @@ pub struct ZoneSource {
     pub policy: Arc<ZonePolicy>,
 }
 
-/// Makes snapshots of zones, settings and verdicts, and publishes them.
+/// Makes snapshots of zones, settings and facts, and publishes them.
 #[derive(Debug)]
 pub struct Publisher {
     current: Arc<ArcSwap<Snapshot>>,
-    table: Arc<Table>,
+    facts: Facts,
     writer: Mutex<Writer>,
     work: Condvar,
     generations: watch::Sender<u64>,
@@ -67,13 +68,13 @@ impl Reader {
 
 impl Publisher {
     /// Starts with no zones.
-    pub fn new(settings: Arc<Settings>, table: Arc<Table>) -> Arc<Self> {
+    pub fn new(settings: Arc<Settings>, facts: Facts) -> Arc<Self> {
         let cookie_secret = settings.cookies.secret.unwrap_or_else(|| CookieSecret(rand::random()));
         let zones = ZoneSet::new([]);
         let first = Snapshot { generation: 1, settings, cookie_secret, zones, rotations: 0 };
         Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(first)),
-            table,
+            facts,
             writer: Mutex::default(),
             work: Condvar::new(),
             generations: watch::Sender::new(1),
@@ -97,7 +98,7 @@ impl Publisher {
         let build = |source: ZoneSource| {
             let lower = crate::wire::LowerName::of(source.apex.borrow());
             let before = current.zones.exact(&lower).map(Arc::as_ref);
-            (source.apex, Arc::new(ServedZone::build(source.zone, source.policy, before, &self.table)))
+            (source.apex, Arc::new(ServedZone::build(source.zone, source.policy, before, &self.facts)))
         };
         let zones: Vec<_> = sources.into_iter().map(build).collect();
         self.publish(&mut writer, &current, zones);
@@ -122,7 +123,7 @@ impl Publisher {
         let zones = current.zones.iter().map(|(apex, zone)| {
             let zone = match zone.is_probed_by(&probes) {
                 true => {
-                    Arc::new(ServedZone::build(zone.zone.clone(), Arc::clone(&zone.policy), Some(zone), &self.table))
+                    Arc::new(ServedZone::build(zone.zone.clone(), Arc::clone(&zone.policy), Some(zone), &self.facts))
                 }
                 false => Arc::clone(zone),
             };

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use kofn::answer::{Client, Dealer, Outcome, answer};
 use kofn::config::{Settings, ZonePolicy};
-use kofn::health::Table;
 use kofn::metrics::Transport;
-use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::{Name, NameRef};
 use kofn::zone::{Zone, text};
 use rand::rngs::SmallRng;
@@ -31,7 +30,7 @@ fn world() -> (Arc<Snapshot>, Vec<Name>) {
         ZoneSource { apex, zone: Some(Arc::new(zone)), policy: Arc::new(policy) }
     };
     let sources = ["test.", "nsec.test.", "nsec3.test."].map(&mut source);
-    let publisher = Publisher::new(Arc::new(Settings::default()), Arc::new(Table::default()));
+    let publisher = Publisher::new(Arc::new(Settings::default()), Facts::default());
     publisher.replace_zones(sources.to_vec());
     (publisher.reader().load(), names)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kofn::config::{Settings, ZonePolicy};
 use kofn::health::{Table, Verdict};
 use kofn::probe::{Feed, Prober};
-use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::Name;
 use kofn::zone::{Zone, text};
 use tokio::net::TcpListener;
@@ -36,7 +36,7 @@ impl World {
             backends.push(Some(listen(member, port).await));
         }
         let table = Arc::new(Table::default());
-        let publisher = Publisher::new(Arc::new(Settings::default()), Arc::clone(&table));
+        let publisher = Publisher::new(Arc::new(Settings::default()), Facts::of(Arc::clone(&table)));
         publisher.replace_zones(vec![source(port, "100ms", 0..MEMBERS)]);
         let generations = publisher.generations();
         let prober = Prober::new(Feed::of(&publisher), Arc::clone(&table));

@@ -26,9 +26,8 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 use kofn::answer::{Client, Dealer, Outcome, answer};
 use kofn::config::{Settings, ZonePolicy};
-use kofn::health::Table;
 use kofn::metrics::Transport;
-use kofn::snapshot::{Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::{Class, Name, Type};
 use kofn::zone::{Zone, text};
 
@@ -82,7 +81,7 @@ fn run(file: &Path, differences: &mut String) {
 }
 
 fn publish(sources: &[ZoneSource], settings: &Settings) -> Arc<Snapshot> {
-    let publisher = Publisher::new(Arc::new(settings.clone()), Arc::new(Table::default()));
+    let publisher = Publisher::new(Arc::new(settings.clone()), Facts::default());
     publisher.replace_zones(sources.to_vec());
     publisher.reader().load()
 }
