@@ -14,10 +14,12 @@
 
 mod key;
 mod machine;
+mod notice;
 mod rules;
 mod table;
 
 pub use key::{CheckId, ProbeKey};
 pub use machine::{Pending, Verdict};
+pub use notice::Notice;
 pub use rules::Rules;
 pub use table::{Flip, Reason, Report, Table};

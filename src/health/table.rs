@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::machine::{Machine, Pending, Verdict};
-use super::{ProbeKey, Rules};
+use super::{Notice, ProbeKey, Rules};
 
 /// Why a probe failed, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Report {
     pub last_error: Option<(Reason, Instant)>,
     /// The flip that hangs.
     pub pending: Option<Pending>,
+    /// What the backend has said last.
+    pub notice: Notice,
 }
 
 /// The records of all probes.
@@ -70,6 +72,7 @@ struct Record {
     machine: Machine,
     last_probe: Option<Instant>,
     last_error: Option<(Reason, Instant)>,
+    notice: Notice,
 }
 
 impl Table {
@@ -86,6 +89,21 @@ impl Table {
             record.last_error = Some((reason.clone(), now));
         }
         flipped.then(|| Flip { key: key.clone(), from, to: record.machine.verdict(), reason })
+    }
+
+    /// Takes what an answer said beside its result. Returns whether the backend drains, if that has changed.
+    pub fn note(&self, key: &ProbeKey, notice: Notice) -> Option<bool> {
+        let mut records = self.lock();
+        let known = records.get_mut(&subject(key))?;
+        let (_, record) = known.iter_mut().find(|(own, _)| own == key.check.rules())?;
+        let drained = record.notice.drains.unwrap_or_default();
+        record.notice = record.notice.followed_by(notice);
+        record.notice.drains.filter(|drains| *drains != drained)
+    }
+
+    /// Whether the backend itself asks to be left out of the answers.
+    pub fn drains(&self, key: &ProbeKey) -> bool {
+        self.look(key, |record, _| record.notice.drains).flatten().unwrap_or_default()
     }
 
     /// Makes `keys` the probes that are known; all others are forgotten.
@@ -150,12 +168,12 @@ fn subject(key: &ProbeKey) -> Subject {
 
 impl Record {
     fn new(now: Instant) -> Self {
-        Self { machine: Machine::new(now), last_probe: None, last_error: None }
+        Self { machine: Machine::new(now), last_probe: None, last_error: None, notice: Notice::default() }
     }
 
     /// The same under other rules.
     fn successor(&self) -> Self {
-        Self { machine: self.machine.settled(), last_probe: self.last_probe, last_error: self.last_error.clone() }
+        Self { machine: self.machine.settled(), ..self.clone() }
     }
 
     fn report(&self, rules: &Rules) -> Report {
@@ -165,6 +183,7 @@ impl Record {
             last_probe: self.last_probe,
             last_error: self.last_error.clone(),
             pending: self.machine.pending(rules),
+            notice: self.notice,
         }
     }
 }
@@ -216,6 +235,19 @@ mod tests {
         assert_eq!((report.verdict, report.since, report.last_probe), (Verdict::Up, at(1), Some(at(3))));
         assert_eq!(report.last_error, Some((Reason::new("connection refused"), at(2))));
         assert_eq!(report.pending, Some(Pending { verdict: Verdict::Down, results: 1, needed: 2 }));
+    }
+
+    #[test]
+    fn a_backend_drains_until_it_says_otherwise() {
+        let (table, now, key) = (Table::default(), Instant::now(), key("192.0.2.1", "http", 2));
+        let says = |drains| table.note(&key, Notice { drains, certificate_end: None });
+        assert_eq!(says(Some(true)), None, "nobody asked");
+        table.follow(std::slice::from_ref(&key), now);
+        assert_eq!((says(Some(false)), table.drains(&key)), (None, false));
+        assert_eq!((says(Some(true)), table.drains(&key)), (Some(true), true));
+        assert_eq!((says(Some(true)), table.drains(&key)), (None, true));
+        assert_eq!((says(None), table.drains(&key)), (None, true), "silence changes nothing");
+        assert_eq!((says(Some(false)), table.drains(&key)), (Some(false), false));
     }
 
     #[test]
