@@ -15,7 +15,7 @@ pub struct Member {
     pub weight: f64,
     /// What the prober says. Only [`Verdict::Down`] counts against it.
     pub verdict: Verdict,
-    /// Whether an operator has taken it out of the answers.
+    /// Whether an operator or the backend itself has taken it out of the answers.
     pub drained: bool,
     /// Seconds that a hand with this member may be cached.
     pub ttl: u32,
@@ -53,7 +53,7 @@ pub enum Standing {
     ServedDrained,
     /// Its weight is 0.
     Weightless,
-    /// An operator has drained it.
+    /// An operator has drained it, or it drains by itself.
     Drained,
     /// The prober says that it is down.
     Down,

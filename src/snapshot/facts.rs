@@ -25,6 +25,7 @@ impl Facts {
         let mut member = Member::new(address, &pool.policy, zone_ttl);
         if let Some(probe) = pool.probe_of(address) {
             member.verdict = self.table.verdict(&probe);
+            member.drained |= self.table.drains(&probe);
         }
         member
     }
