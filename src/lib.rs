@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
-//! | 2 | `snapshot` `answer` `simulate` | the world as it is served now, the protocol, and a crowd to try pools on; still pure |
+//! | 2 | `snapshot` `answer` `transfer` `simulate` | the world as it is served now, the protocol, zone transfers as messages, and a crowd to try pools on; still pure |
 //! | 3 | `server` `probe` `reload` `admin` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
@@ -39,5 +39,6 @@ pub mod simulate;
 pub mod snapshot;
 #[cfg(feature = "encrypted")]
 pub mod tls;
+pub mod transfer;
 pub mod wire;
 pub mod zone;

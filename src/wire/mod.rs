@@ -10,6 +10,7 @@
 //! Not here: what the reply says (`answer`), and what RDATA means (`zone`).
 
 mod code;
+mod compressed;
 mod edns;
 mod lower;
 mod name;
@@ -18,6 +19,7 @@ mod query;
 mod response;
 
 pub use code::{Class, Opcode, Rcode, Type};
+pub use compressed::expand_name;
 pub use edns::{BadOption, Cookie, Edns, ExtendedError, ReplyEdns, Subnet};
 pub use lower::LowerName;
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameError, NameRef};

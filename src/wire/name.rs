@@ -30,6 +30,9 @@ pub enum NameError {
     /// A backslash is not followed by a character or by three digits up to 255.
     #[error("bad escape: \\DDD with DDD up to 255, or \\X")]
     BadEscape,
+    /// A compression pointer does not lead to before itself.
+    #[error("compression pointer that does not lead back")]
+    Forward,
 }
 
 /// A borrowed name in wire form.

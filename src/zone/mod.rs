@@ -8,6 +8,7 @@
 mod build;
 mod check;
 mod denial;
+mod listing;
 pub mod rdata;
 pub mod record_types;
 mod records;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::record_types::{Field, Kind, NameUse, fields, is_data};
-use crate::wire::{NameRef, Type};
+use crate::wire::{NameRef, Type, expand_name};
 
 /// Why octets are not RDATA of their type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,32 @@ pub fn canonical(rtype: Type, rdata: &[u8], out: &mut Vec<u8>) {
             out[start + range.start..start + range.end].make_ascii_lowercase();
         }
     }
+}
+
+/// Appends the RDATA at `range` of a message to `out`, names in it uncompressed. Only the types of RFC 1035 should come
+/// compressed, but some that RFC 3597 section 4 names did once, so a pointer is followed in every name.
+///
+/// # Errors
+/// When it is not RDATA of its type. `out` then holds a part of it.
+pub fn expand(rtype: Type, message: &[u8], range: Range<usize>, out: &mut Vec<u8>) -> Result<(), RdataError> {
+    let start = out.len();
+    let (mut at, end) = (range.start, range.end);
+    let last_name = fields(rtype).iter().rposition(|field| matches!(field.kind, Kind::Name(_)));
+    for field in &fields(rtype)[..last_name.map_or(0, |index| index + 1)] {
+        let malformed = RdataError::Field(field.name);
+        let next = match field.kind {
+            Kind::Name(_) => expand_name(message, at, out).map_err(|_| malformed)?,
+            kind => {
+                let octets = message.get(at..end).ok_or(malformed)?;
+                let length = kind.measure(octets).ok_or(malformed)?;
+                out.extend_from_slice(&octets[..length]);
+                at + length
+            }
+        };
+        at = next;
+    }
+    out.extend_from_slice(message.get(at..end).ok_or(RdataError::Field("name"))?);
+    validate(rtype, &out[start..])
 }
 
 /// See [`walk`].
@@ -289,6 +315,19 @@ mod tests {
         canonical(Type::NSEC, b"\x01A\x00\x00\x01\x40", &mut out);
         assert_eq!(out, b"\x01A\x00\x00\x01\x40");
         assert_eq!(names(Type::A, &[1, 2, 3, 4]).count(), 0);
+    }
+
+    #[test]
+    fn names_in_messages_are_expanded() {
+        let message = b"\x04test\x00\x00\x0a\x02mx\xc0\x00";
+        let mut out = Vec::new();
+        assert_eq!(expand(Type::MX, message, 6..13, &mut out), Ok(()));
+        assert_eq!(out, b"\x00\x0a\x02mx\x04test\x00");
+        for range in [6..12, 6..9, 6..8, 6..7] {
+            assert!(expand(Type::MX, message, range.clone(), &mut Vec::new()).is_err(), "{range:?}");
+        }
+        assert_eq!(expand(Type::A, &[1, 2, 3, 4], 0..4, &mut Vec::new()), Ok(()));
+        assert!(expand(Type::A, &[1, 2, 3, 4], 0..3, &mut Vec::new()).is_err());
     }
 
     #[test]

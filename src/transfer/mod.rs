@@ -1,0 +1,19 @@
+//! Layer 2: zone transfers as messages. No socket, file or clock: octets in, octets or a decision out.
+//!
+//! ```text
+//! in:  answer of a primary ─► response (header, records) ─► intake (AXFR, IXFR; all or nothing) ─► apply ─► Zone
+//! ```
+//!
+//! * What a primary sends is taken whole or not at all; why not is a [`Misbehaviour`].
+//!
+//! Not here: when a primary is asked, and where the zone is kept (`replicate`).
+
+mod apply;
+mod intake;
+mod misbehaviour;
+mod response;
+
+pub use apply::{apply, build};
+pub use intake::{Delta, Intake, Received};
+pub use misbehaviour::Misbehaviour;
+pub use response::{Question, Response};
