@@ -25,7 +25,9 @@ use crate::config::Settings;
 use crate::health::Table;
 use crate::metrics::Registry;
 use crate::probe::{Feed, FirstRound, Prober, Targets};
-use crate::reload::{Fault, Follower, Handle, Loader, Overview, Pass, SettingsSource, Severity, Standing};
+use crate::reload::{
+    Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
+};
 use crate::server::{self, BindError, Bound, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher};
@@ -171,7 +173,7 @@ async fn stop_requested(signals: &mut Signals, handle: Option<&Handle>) {
     while signals.next().await == Request::Reload {
         let Some(handle) = handle.cloned() else { continue };
         info!("SIGHUP: reading all files again");
-        tokio::spawn(async move { handle.reload().await });
+        tokio::spawn(async move { handle.reload(Look::All).await });
     }
 }
 
@@ -207,16 +209,38 @@ fn feed(publisher: &Arc<Publisher>) -> Feed {
 }
 
 fn reload_by(handle: Handle) -> admin::Reload {
-    Box::new(move || {
-        let handle = handle.clone();
-        Box::pin(async move { handle.reload().await.map(pass_as_json) })
+    Box::new(move |force| {
+        let (handle, look) = (handle.clone(), if force { Look::Forced } else { Look::All });
+        Box::pin(async move { handle.reload(look).await.map(pass_as_json) })
     })
 }
 
 fn pass_as_json(pass: Pass) -> api::Reloaded {
     let (errors, warnings): (Vec<_>, Vec<_>) = pass.faults.iter().partition(|fault| fault.severity == Severity::Error);
     let (errors, warnings) = (texts(errors), texts(warnings));
-    api::Reloaded { zones: pass.served, changed: pass.changed, errors, warnings }
+    api::Reloaded {
+        zones: pass.served,
+        changed: pass.changed.into_iter().map(change_as_json).collect(),
+        errors,
+        warnings,
+    }
+}
+
+fn change_as_json(change: Change) -> api::Change {
+    let extent = |Extent { serial, records }| api::Extent { serial: serial.0, records };
+    let pools = change.pools.into_iter().map(|pool| api::PoolChange {
+        pool: pool.pool.to_string(),
+        rtype: pool.rtype.to_string(),
+        members: pool.members,
+        added: pool.added,
+        removed: pool.removed,
+    });
+    api::Change {
+        zone: change.zone.to_string(),
+        before: change.before.map(extent),
+        after: change.after.map(extent),
+        pools: pools.collect(),
+    }
 }
 
 fn files_as_json(overview: &Overview) -> (Vec<String>, Vec<api::Zone>) {
@@ -224,12 +248,13 @@ fn files_as_json(overview: &Overview) -> (Vec<String>, Vec<api::Zone>) {
 }
 
 fn zone_as_json(standing: &Standing) -> api::Zone {
-    let Standing { source, served, errors, warnings } = standing;
+    let Standing { source, served, errors, held, warnings } = standing;
     api::Zone {
         name: source.apex.to_string(),
         file: source.zone.display().to_string(),
         state: match served {
             None => api::ZoneState::Broken,
+            Some(_) if !held.is_empty() => api::ZoneState::Held,
             Some(_) if errors.is_empty() => api::ZoneState::Current,
             Some(_) => api::ZoneState::Stale,
         },
@@ -237,6 +262,7 @@ fn zone_as_json(standing: &Standing) -> api::Zone {
         records: served.map_or(0, |served| served.records),
         loaded: served.map(|served| served.loaded),
         errors: texts(errors),
+        held: texts(held),
         warnings: texts(warnings),
     }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub const STATUS_PATH: &str = "/api/v1/status";
 /// Where a reload is asked for, by POST and on the control socket only.
 pub const RELOAD_PATH: &str = "/api/v1/reload";
+/// The same, and what was held is taken.
+pub const FORCED_RELOAD_PATH: &str = "/api/v1/reload?force=true";
 
 /// The answer to [`STATUS_PATH`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub struct Zone {
     pub loaded: Option<Timestamp>,
     /// For what the files, as they stand now, are not served, with places.
     pub errors: Vec<String>,
+    /// What the files, as they stand now, would take away, and for what they wait until somebody confirms them.
+    pub held: Vec<String>,
     /// What is served though it deserves a look.
     pub warnings: Vec<String>,
 }
@@ -63,6 +67,8 @@ pub enum ZoneState {
     Current,
     /// The last good state, because the files have a fault.
     Stale,
+    /// The last good state, because the files would take most of it away.
+    Held,
     /// SERVFAIL, because the files never were good since the start.
     Broken,
 }
@@ -131,10 +137,48 @@ pub struct Queries {
 pub struct Reloaded {
     /// The zones that are served now.
     pub zones: usize,
-    /// Those that were taken anew.
-    pub changed: Vec<String>,
+    /// Those whose new state is served, those that are gone among them.
+    pub changed: Vec<Change>,
     /// What was not taken and why, with places.
     pub errors: Vec<String>,
     /// What was taken though it deserves a look, and what takes a restart.
     pub warnings: Vec<String>,
+}
+
+/// What a reload did to one zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The apex.
+    pub zone: String,
+    /// What was served before; `null` for a zone that is new, or never was good.
+    pub before: Option<Extent>,
+    /// What is served now; `null` for a zone that is gone, or never was good.
+    pub after: Option<Extent>,
+    /// The pools whose members have changed.
+    pub pools: Vec<PoolChange>,
+}
+
+/// One state of a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// The serial.
+    pub serial: u32,
+    /// How many records.
+    pub records: usize,
+}
+
+/// What a reload did to one family of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolChange {
+    /// The owner.
+    pub pool: String,
+    /// `A` or `AAAA`.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// How many members it has now.
+    pub members: usize,
+    /// Who is new.
+    pub added: Vec<IpAddr>,
+    /// Who is gone.
+    pub removed: Vec<IpAddr>,
 }

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,8 +31,8 @@ use tokio::net::{TcpListener, UnixListener};
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use status::Sources;
 
-/// Has the files read again; `None` when the server is about to end.
-pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<api::Reloaded>> + Send>> + Send + Sync>;
+/// Has the files read again, with what would be held if told so; `None` when the server is about to end.
+pub type Reload = Box<dyn Fn(bool) -> Pin<Box<dyn Future<Output = Option<api::Reloaded>> + Send>> + Send + Sync>;
 
 /// Why there is no admin listener.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +73,15 @@ async fn status(State(sources): State<Arc<Sources>>) -> Json<api::Status> {
     Json(sources.status())
 }
 
-async fn reloaded(State(reload): State<Arc<Reload>>) -> Response {
-    match reload().await {
+/// The words after the question mark of [`api::FORCED_RELOAD_PATH`].
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReloadQuery {
+    force: bool,
+}
+
+async fn reloaded(State(reload): State<Arc<Reload>>, Query(query): Query<ReloadQuery>) -> Response {
+    match reload(query.force).await {
         Some(reloaded) => Json(reloaded).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to end\n").into_response(),
     }

@@ -67,6 +67,7 @@ fn zones(zones: &[api::Zone], now: Timestamp) -> String {
         let (word, colour) = match zone.state {
             ZoneState::Current => ("current", Color::Green),
             ZoneState::Stale => ("stale", Color::Yellow),
+            ZoneState::Held => ("held", Color::Yellow),
             ZoneState::Broken => ("broken", Color::Red),
         };
         table.add_row([
@@ -80,7 +81,7 @@ fn zones(zones: &[api::Zone], now: Timestamp) -> String {
     let mut text = format!("\n{}\n", table.trim_fmt());
     let (red, yellow) = (super::BAD, super::WARN);
     for zone in zones {
-        for error in &zone.errors {
+        for error in zone.errors.iter().chain(&zone.held) {
             let _ = writeln!(text, "  {red}error{red:#}: {error}");
         }
         for warning in &zone.warnings {

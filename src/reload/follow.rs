@@ -8,18 +8,21 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::loader::Loader;
-use super::standing::Pass;
+use super::standing::{Look, Pass};
 use super::watch::{Interest, Watch};
 
 /// Asks the task to read everything again.
 #[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<oneshot::Sender<Pass>>);
+pub struct Handle(mpsc::Sender<Request>);
+
+/// How to look, and where to tell what that did.
+type Request = (Look, oneshot::Sender<Pass>);
 
 impl Handle {
-    /// Reads everything again, and returns when what is good is served. `None` when the server is about to end.
-    pub async fn reload(&self) -> Option<Pass> {
+    /// Looks at the files, and returns when what is good is served. `None` when the server is about to end.
+    pub async fn reload(&self, look: Look) -> Option<Pass> {
         let (reply, passed) = oneshot::channel();
-        self.0.send(reply).await.ok()?;
+        self.0.send((look, reply)).await.ok()?;
         passed.await.ok()
     }
 }
@@ -30,7 +33,7 @@ pub struct Follower {
     loader: Arc<Mutex<Loader>>,
     watch: Option<Watch>,
     refused: BTreeSet<PathBuf>,
-    requests: mpsc::Receiver<oneshot::Sender<Pass>>,
+    requests: mpsc::Receiver<Request>,
 }
 
 impl Follower {
@@ -42,7 +45,7 @@ impl Follower {
         let (sender, requests) = mpsc::channel(1);
         let loader = Arc::new(Mutex::new(loader));
         let mut follower = Self { loader, watch: watch.ok(), refused: BTreeSet::new(), requests };
-        follower.turn(true).await;
+        follower.turn(Look::All).await;
         (follower, Handle(sender))
     }
 
@@ -51,12 +54,12 @@ impl Follower {
         loop {
             tokio::select! {
                 () = settled(self.watch.as_ref()) => {
-                    self.turn(false).await;
+                    self.turn(Look::Changed).await;
                 }
                 request = self.requests.recv() => match request {
                     None => return,
-                    Some(reply) => {
-                        let pass = self.turn(true).await;
+                    Some((look, reply)) => {
+                        let pass = self.turn(look).await;
                         // Who asked may have gone away meanwhile.
                         let _ = reply.send(pass);
                     }
@@ -67,16 +70,16 @@ impl Follower {
 
     /// One look at the files. What they include is known only afterwards: a file that is new among those may have changed
     /// before its watch began, and so there is a second look.
-    async fn turn(&mut self, all: bool) -> Pass {
+    async fn turn(&mut self, look: Look) -> Pass {
         let interest = self.locked(|loader| loader.interest()).await.unwrap_or_default();
         self.follow(&interest);
-        let pass = self.locked(move |loader| (loader.pass(all), loader.interest())).await;
+        let pass = self.locked(move |loader| (loader.pass(look), loader.interest())).await;
         let Some((pass, wanted)) = pass else { return Pass::default() };
         if interest.covers(&wanted) {
             return pass;
         }
         self.follow(&wanted);
-        match self.locked(|loader| loader.pass(false)).await {
+        match self.locked(|loader| loader.pass(Look::Changed)).await {
             Some(second) => Pass { changed: [pass.changed, second.changed].concat(), ..second },
             None => pass,
         }

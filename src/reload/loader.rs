@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::change::{Change, ends_too_many, losses};
 use super::fault::{Fault, Severity};
 use super::load::{Good, Load, load_all};
 use super::settings::{SettingsSource, restart_keys};
 use super::source::{self, Source};
-use super::standing::{Overview, Pass, Served, Standing};
+use super::standing::{Look, Overview, Pass, Served, Standing};
 use super::watch::{Interest, Stamp};
 use crate::config::Settings;
 use crate::snapshot::{Publisher, ZoneSource};
@@ -42,6 +43,8 @@ struct Entry {
     good: Option<(Good, Timestamp)>,
     errors: Vec<Fault>,
     warnings: Vec<Fault>,
+    /// For what the files, though they have no fault, wait for somebody to confirm them.
+    held: Vec<Fault>,
     stamps: Vec<(PathBuf, Stamp)>,
 }
 
@@ -67,8 +70,9 @@ impl Loader {
         self.overview.subscribe()
     }
 
-    /// Looks at the files and serves what has changed and is good; `all` reads also what seems unchanged.
-    pub fn pass(&mut self, all: bool) -> Pass {
+    /// Looks at the files and serves what has changed and is good.
+    pub fn pass(&mut self, look: Look) -> Pass {
+        let all = look != Look::Changed;
         self.read_settings(all);
         let listing = match source::list(&self.folder) {
             Ok(listing) => listing,
@@ -80,10 +84,10 @@ impl Loader {
             }
         };
         self.tell_folder_faults(listing.faults);
-        let mut changed = self.drop_all_but(&listing.sources);
+        let mut changed = self.drop_all_but(&listing.sources, look);
         let due: Vec<Source> = listing.sources.into_values().filter(|source| all || self.is_due(source)).collect();
         let start = SystemTime::now();
-        changed.extend(load_all(&due).into_iter().filter_map(|load| self.take(load, start)));
+        changed.extend(load_all(&due).into_iter().filter_map(|load| self.take(load, start, look)));
         self.conclude(changed)
     }
 
@@ -97,19 +101,22 @@ impl Loader {
         interest
     }
 
+    /// Whether the files may hold something new. What is held is always read: a folder that was gone and is back may have
+    /// every file as it was.
     fn is_due(&self, source: &Source) -> bool {
-        let entry = self.zones.get(&source.apex).filter(|entry| entry.source == *source);
+        let entry = self.zones.get(&source.apex).filter(|entry| entry.source == *source && entry.held.is_empty());
         entry.is_none_or(|entry| !entry.stamps.iter().all(|(file, stamp)| stamp.holds(file)))
     }
 
     /// Keeps what is good of a zone that was read, and says whether that is something new.
-    fn take(&mut self, load: Load, start: SystemTime) -> Option<String> {
-        let name = load.source.apex.to_string();
-        let before = self.zones.remove(&load.source.apex);
+    fn take(&mut self, load: Load, start: SystemTime, look: Look) -> Option<Change> {
+        let apex = load.source.apex.clone();
+        let before = self.zones.remove(&apex);
         let stamps = load.files.iter().map(|file| (file.clone(), Stamp::read_since(file, start))).collect();
         let mut entry = Entry {
             errors: load.errors().cloned().collect(),
             warnings: load.warnings().cloned().collect(),
+            held: Vec::new(),
             source: load.source,
             good: load.good.map(|good| (good, Timestamp::now())),
             stamps,
@@ -117,37 +124,60 @@ impl Loader {
         let old = before.as_ref().and_then(|before| before.good.as_ref());
         if let (Some((new, _)), Some((old, _))) = (&entry.good, old) {
             entry.warnings.extend(serial_warning(&entry.source.zone, old, new));
+            if look != Look::Forced {
+                entry.held = hold(&entry.source.zone, losses(old, new));
+            }
         }
         let is_new = match (&entry.good, old) {
+            _ if !entry.held.is_empty() => false,
             (Some((new, _)), Some((old, _))) => new.digest != old.digest || new.policy != old.policy,
             (good, _) => good.is_some(),
         };
-        entry.tell(&name, before.as_ref(), load.left_out, is_new);
+        entry.tell(&apex.to_string(), before.as_ref(), load.left_out, is_new);
         // A zone without data is published, too: its queries get SERVFAIL, not REFUSED.
         let is_first = before.is_none();
+        let good = |entry: &Option<(Good, Timestamp)>| entry.as_ref().map(|(good, _)| good.clone());
+        let change =
+            (is_new || is_first).then(|| Change::between(&apex, old.map(|(good, _)| good), good(&entry.good).as_ref()));
         if !is_new {
             entry.good = before.and_then(|before| before.good);
         }
-        self.zones.insert(entry.source.apex.clone(), entry);
-        (is_new || is_first).then_some(name)
+        self.zones.insert(apex, entry);
+        change
     }
 
-    fn drop_all_but(&mut self, sources: &BTreeMap<Name, Source>) -> Vec<String> {
+    /// Ends the zones whose files are gone, unless so many are gone at once that it looks like an accident.
+    fn drop_all_but(&mut self, sources: &BTreeMap<Name, Source>, look: Look) -> Vec<Change> {
         let gone: Vec<Name> = self.zones.keys().filter(|apex| !sources.contains_key(*apex)).cloned().collect();
-        for apex in &gone {
+        let held = look != Look::Forced && ends_too_many(self.zones.len(), gone.len());
+        let all = self.zones.len();
+        let mut changes = Vec::new();
+        for apex in gone {
+            let entry = self.zones.get_mut(&apex).expect("its name was among them");
+            if held {
+                let loss = format!("its file is gone, at once with most of the {all} zones");
+                let faults = hold(&entry.source.zone, vec![loss]);
+                if entry.held != faults {
+                    faults.iter().for_each(|fault| error!(zone = %apex, "{fault}"));
+                    entry.held = faults;
+                }
+                continue;
+            }
             info!(zone = %apex, "zone file is gone, the zone is no longer served");
-            self.zones.remove(apex);
+            changes.push(Change::between(&apex, entry.good.as_ref().map(|(good, _)| good), None));
+            self.zones.remove(&apex);
         }
-        gone.iter().map(Name::to_string).collect()
+        changes
     }
 
-    fn conclude(&mut self, changed: Vec<String>) -> Pass {
+    fn conclude(&mut self, changed: Vec<Change>) -> Pass {
         if !changed.is_empty() {
             self.publisher.replace_zones(self.zones.values().map(Entry::to_publish).collect());
         }
         let faults = self.settings_faults.iter().chain(&self.folder_faults).cloned().collect();
         let overview = Overview { faults, zones: self.zones.values().map(Entry::standing).collect() };
-        let of_zones = overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.warnings));
+        let of_zones =
+            overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));
         let faults = overview.faults.iter().chain(of_zones).cloned().collect();
         let served = overview.zones.iter().filter(|zone| zone.served.is_some()).count();
         self.overview.send_replace(Arc::new(overview));
@@ -192,10 +222,10 @@ impl Loader {
 impl Entry {
     /// Says in the log what is new since `before`.
     fn tell(&self, name: &str, before: Option<&Self>, left_out: usize, is_new: bool) {
-        let known = before.map(|before| (&before.errors, &before.warnings));
-        let repeated = known == Some((&self.errors, &self.warnings));
+        let known = before.map(|before| (&before.errors, &before.held, &before.warnings));
+        let repeated = known == Some((&self.errors, &self.held, &self.warnings));
         if !repeated {
-            self.errors.iter().for_each(|fault| error!(zone = name, "{fault}"));
+            self.errors.iter().chain(&self.held).for_each(|fault| error!(zone = name, "{fault}"));
             self.warnings.iter().for_each(|fault| warn!(zone = name, "{fault}"));
         }
         if left_out > 0 {
@@ -231,9 +261,15 @@ impl Entry {
             records: good.zone.record_count(),
             loaded: *loaded,
         });
-        let (errors, warnings) = (self.errors.clone(), self.warnings.clone());
-        Standing { source: self.source.clone(), served, errors, warnings }
+        let (errors, held, warnings) = (self.errors.clone(), self.held.clone(), self.warnings.clone());
+        Standing { source: self.source.clone(), served, errors, held, warnings }
     }
+}
+
+/// What is held, as faults of the zone's file.
+fn hold(file: &Path, losses: Vec<String>) -> Vec<Fault> {
+    let fault = |loss| Fault::whole(Severity::Error, file, format!("held: {loss}; `kofn reload --force` takes it"));
+    losses.into_iter().map(fault).collect()
 }
 
 /// What secondaries and caches would not notice, or take for old.

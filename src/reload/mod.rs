@@ -8,11 +8,13 @@
 //!
 //! * All or nothing a zone: what has a fault is not taken, its last good state goes on being served, and the log and the
 //!   [`Overview`] say why, with the place. The other zones are not held up.
+//! * What takes most of a pool, of a zone or of all zones away at once is held until `kofn reload --force` (`change`).
 //! * A zone that never was good is published without data, so that its queries get SERVFAIL and not REFUSED.
 //! * Reading and building happen on threads of their own; queries go on from the old snapshot until the new one is whole.
 //!
 //! Not here: how text is read (`zone`, `config`), and how a snapshot is made (`snapshot`).
 
+mod change;
 mod fault;
 mod follow;
 mod load;
@@ -22,10 +24,11 @@ mod source;
 mod standing;
 mod watch;
 
+pub use change::{Change, Extent, PoolChange};
 pub use fault::{Fault, Severity};
 pub use follow::{Follower, Handle};
 pub use load::{Good, Load, load, load_all};
 pub use loader::Loader;
 pub use settings::{Overrides, SETTINGS_FILE, SettingsSource};
 pub use source::{Listing, POLICY_ENDING, Source, ZONE_ENDING, list};
-pub use standing::{Overview, Pass, Served, Standing};
+pub use standing::{Look, Overview, Pass, Served, Standing};

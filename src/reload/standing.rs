@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::change::Change;
 use super::fault::Fault;
 use super::source::Source;
 use crate::zone::Serial;
@@ -24,6 +25,8 @@ pub struct Standing {
     pub served: Option<Served>,
     /// For what its files, as they are now, are not served.
     pub errors: Vec<Fault>,
+    /// For what its files, though they have no fault, are held until somebody confirms them or they change.
+    pub held: Vec<Fault>,
     /// With what they are served.
     pub warnings: Vec<Fault>,
 }
@@ -39,11 +42,22 @@ pub struct Served {
     pub loaded: Timestamp,
 }
 
+/// How the files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// What seems unchanged is not read.
+    Changed,
+    /// Everything is read.
+    All,
+    /// Everything is read, and taken even where it takes most of a pool or a zone away.
+    Forced,
+}
+
 /// What one look at the files did.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    /// The zones whose new state is served, by name, those that are gone among them.
-    pub changed: Vec<String>,
+    /// The zones whose new state is served, those that are gone among them.
+    pub changed: Vec<Change>,
     /// How many zones are served.
     pub served: usize,
     /// Everything that is wrong now, new or not.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::facts::Facts;
 use super::served::{FamilyPool, Pool, ServedZone};
+use super::written::address_in;
 use crate::config::{PoolConfig, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::pool::{Eligible, Member, Policy, Rotation, Selection, Spread, select};
@@ -142,18 +143,10 @@ impl Pool {
 /// The members of one family, in address order, as they stand.
 fn members(pool: &Pool, rrset: &Rrset<'_>, facts: &Facts) -> Vec<Member> {
     let ttl = rrset.ttl();
-    let addresses = rrset.iter().filter_map(|record| address(record.rdata));
+    let addresses = rrset.iter().filter_map(|record| address_in(record.rdata));
     let mut members: Vec<Member> = addresses.map(|address| facts.member(pool, address, ttl)).collect();
     members.sort_by_key(|member| member.address);
     members
-}
-
-fn address(rdata: &[u8]) -> Option<IpAddr> {
-    match rdata.len() {
-        4 => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
-        16 => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
-        _ => None,
-    }
 }
 
 impl FamilyPool {

@@ -15,8 +15,10 @@ mod facts;
 mod fit;
 mod publish;
 mod served;
+mod written;
 
 pub use facts::Facts;
 pub use fit::misfits;
 pub use publish::{Publisher, Reader, ZoneSource};
 pub use served::{FamilyPool, Pool, ServedZone, Snapshot};
+pub use written::written_addresses;

@@ -210,3 +210,85 @@ fn two_hundred_rewrites_lose_no_query() {
         assert!(asker.join().expect("no query was lost") > 100);
     });
 }
+
+/// A zone whose pool `www` has so many members.
+fn pool_zone(serial: u32, members: u8) -> String {
+    let members: String = (1..=members).map(|host| format!("www A 192.0.2.{host}\n")).collect();
+    let others: String = (0..10).map(|host| format!("h{host} TXT x\n")).collect();
+    format!("$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 30\n@ NS ns1\nns1 A 127.0.0.1\n{members}{others}")
+}
+
+#[test]
+fn what_takes_most_of_a_pool_away_is_held_until_it_is_mended_or_forced() {
+    let scratch = Scratch::new();
+    scratch.write(ZONE, &pool_zone(1, 3));
+    scratch.write("zones/a.test.toml", "[pool.www]\nspread = \"all\"\n");
+    let mut server = Server::start(scratch);
+    let members = |server: &Server| server.resolve("www.a.test.", RecordType::A).len();
+    server.scratch.write(ZONE, &pool_zone(2, 1));
+    server.log_until(|line| line.contains("ERROR") && line.contains("held: the pool www.a.test. A would shrink"));
+    let zone = &server.status()["zones"][0];
+    assert_eq!((&zone["state"], &zone["serial"]), (&"held".into(), &1.into()), "{zone:#}");
+    assert!(zone["held"][0].as_str().is_some_and(|held| held.contains("from 3 to 1 members")), "{zone:#}");
+    let asked = server.kofn(&["reload"]);
+    assert!(asked.code == 65 && asked.out.contains("`kofn reload --force` takes it"), "{asked:?}");
+    assert!(server.kofn(&["status"]).out.contains("held"));
+    assert_eq!(members(&server), 3);
+
+    server.scratch.write(ZONE, &pool_zone(3, 2));
+    eventually("the mended zone is served", || (members(&server) == 2).then_some(()));
+    assert_eq!(server.status()["zones"][0]["state"], "current");
+
+    server.scratch.write(ZONE, &pool_zone(4, 0));
+    server.log_until(|line| line.contains("would lose all of its members, 2"));
+    assert_eq!(members(&server), 2);
+    let forced = server.kofn(&["reload", "--force"]);
+    assert_eq!(forced.code, 0, "{forced:?}");
+    for words in ["a.test. changed, serial 3 to 4, 15 to 13 records", "www.a.test. A, 0 members: -192.0.2.1 -192.0.2.2"]
+    {
+        assert!(forced.out.contains(words), "{words}: {forced:?}");
+    }
+    assert_eq!(members(&server), 0);
+}
+
+#[test]
+fn a_folder_that_loses_most_of_its_zones_ends_none() {
+    let scratch = Scratch::new();
+    for zone in ["a", "b", "c"] {
+        scratch.write(&format!("zones/{zone}.test.zone"), &zone_text(1, "192.0.2.1"));
+    }
+    let mut server = Server::start(scratch);
+    let served = |server: &Server, zone: &str| server.resolve(&format!("www.{zone}.test."), RecordType::A).len() == 1;
+    fs::rename(server.scratch.path("zones"), server.scratch.path("elsewhere")).expect("the folder goes");
+    fs::create_dir(server.scratch.path("zones")).expect("an empty one in its place");
+    server.log_until(|line| line.contains("held: its file is gone, at once with most of the 3 zones"));
+    assert!(served(&server, "a") && served(&server, "b"));
+    fs::remove_dir(server.scratch.path("zones")).expect("the empty one goes");
+    fs::rename(server.scratch.path("elsewhere"), server.scratch.path("zones")).expect("the folder comes back");
+    eventually("nothing is held", || {
+        server.status()["zones"]
+            .as_array()
+            .is_some_and(|zones| zones.iter().all(|zone| zone["state"] == "current"))
+            .then_some(())
+    });
+    server.scratch.remove("zones/a.test.zone");
+    server.log_until(|line| line.contains("no longer served"));
+    server.scratch.remove("zones/b.test.zone");
+    server.log_until(|line| line.contains("no longer served"));
+    assert!(served(&server, "c"), "of two zones each may be ended");
+}
+
+#[test]
+fn reload_says_what_has_changed() {
+    let server = server();
+    let mut serial = 1;
+    // The watch may be quicker: then there is nothing left to tell.
+    let change = eventually("a change that the command was first to see", || {
+        serial += 1;
+        server.scratch.write(ZONE, &zone_text(serial, &format!("192.0.2.{serial}")));
+        let reloaded = server.kofn(&["reload", "--json"]).json();
+        reloaded["changed"].get(0).cloned()
+    });
+    assert_eq!((&change["zone"], &change["after"]["serial"]), (&"a.test.".into(), &serial.into()), "{change:#}");
+    assert_eq!((&change["before"]["records"], &change["pools"]), (&4.into(), &serde_json::json!([])), "{change:#}");
+}
