@@ -24,7 +24,7 @@ use crate::admin::{self, Control, ControlError, ListenError, api};
 use crate::config::Settings;
 use crate::health::Table;
 use crate::metrics::Registry;
-use crate::probe::{Feed, FirstRound, Prober, Targets};
+use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
@@ -107,9 +107,10 @@ impl App {
             () = stop_requested(&mut signals, None) => return Ok(()),
         };
         let mut tasks = JoinSet::new();
-        let prober = Prober::new(feed(&publisher), Arc::clone(&table));
+        let prober = Prober::new(Feed::of(&publisher), Arc::clone(&table));
         let first_round = prober.first_round();
         tasks.spawn(prober.run());
+        tasks.spawn(probe::warm(Arc::clone(&publisher)));
         tokio::select! {
             () = wait_for(first_round) => {}
             () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
@@ -193,19 +194,6 @@ fn tell_ready(overview: &watch::Receiver<Arc<Overview>>) {
         warn!("there is no zone to serve; a file NAME.zone in the zones folder adds one, now or later");
     }
     info!(zones = served, broken = overview.zones.len() - served, "ready");
-}
-
-/// The prober's view of the snapshots.
-fn feed(publisher: &Arc<Publisher>) -> Feed {
-    let (reader, publisher) = (publisher.reader(), Arc::clone(publisher));
-    Feed {
-        generations: publisher.generations(),
-        targets: Box::new(move || {
-            let snapshot = reader.load();
-            Targets { probes: snapshot.probes(), limit: snapshot.settings.limits.probes }
-        }),
-        flipped: Arc::new(move |probes| publisher.refresh(probes)),
-    }
 }
 
 fn reload_by(handle: Handle) -> admin::Reload {

@@ -51,9 +51,8 @@ keys! {
     }
 }
 
-/// Why keys of pools do nothing yet.
+/// Why a key of pools does nothing yet.
 const NO_TRANSFERS: &str = "zones are not transferred yet";
-const NO_STATES: &str = "weight and TTL do not follow the verdict yet";
 
 /// A pool as it is written.
 pub(super) struct Draft<'a> {
@@ -89,8 +88,6 @@ pub(super) fn draft<'a>(section: &Section<'a>) -> Draft<'a> {
 
 /// Says what is written but does nothing yet.
 fn warn_of_idle(section: &Section<'_>) {
-    section.warn_idle(&TTL_MIN, NO_STATES);
-    section.warn_idle(&SLOW_START, NO_STATES);
     section.warn_idle(&TRANSFER, NO_TRANSFERS);
 }
 

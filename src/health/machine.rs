@@ -62,11 +62,13 @@ pub(super) struct Machine {
     passes_in_row: u32,
     /// Of a member that is up: failures that are not forgotten.
     failures: u32,
+    /// Of a member that is up: when it came back, if it was down before.
+    recovered: Option<Instant>,
 }
 
 impl Machine {
     pub(super) fn new(now: Instant) -> Self {
-        Self { verdict: Verdict::Unknown, since: now, passes_in_row: 0, failures: 0 }
+        Self { verdict: Verdict::Unknown, since: now, passes_in_row: 0, failures: 0, recovered: None }
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -76,6 +78,16 @@ impl Machine {
     /// When the verdict became what it is.
     pub(super) fn since(&self) -> Instant {
         self.since
+    }
+
+    /// When a member that is up came back from being down. The first verdict of all is no recovery.
+    pub(super) fn recovered(&self) -> Option<Instant> {
+        self.recovered
+    }
+
+    /// Whether the member is up and a flip hangs that would take it out.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.failures > 0
     }
 
     /// The verdict without what hangs, for rules under which that was not counted.
@@ -119,7 +131,8 @@ impl Machine {
         };
         let flipped = verdict != self.verdict;
         if flipped {
-            *self = Self { verdict, since: now, passes_in_row: 0, failures: 0 };
+            let recovered = (self.verdict == Verdict::Down).then_some(now);
+            *self = Self { verdict, since: now, passes_in_row: 0, failures: 0, recovered };
         }
         flipped
     }
@@ -180,6 +193,19 @@ mod tests {
         ] {
             assert_eq!(course(rise, fall, results), verdicts, "{what}: {results} by rise {rise}, fall {fall}");
         }
+    }
+
+    #[test]
+    fn only_who_was_down_recovers() {
+        let (rules, start) = (rules(1, 1), Instant::now());
+        let at = |second| start + Duration::from_secs(second);
+        let mut machine = Machine::new(start);
+        let mut recovered = Vec::new();
+        for (second, passed) in (1..).zip([true, false, true, true, false]) {
+            machine.observe(passed, &rules, at(second));
+            recovered.push(machine.recovered());
+        }
+        assert_eq!(recovered, [None, None, Some(at(3)), Some(at(3)), None]);
     }
 
     #[test]

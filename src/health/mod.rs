@@ -1,7 +1,7 @@
 //! Layer 0: what probes have found, and the verdicts that follow from it.
 //!
 //! ```text
-//! probe ──result──► Table ──Flip──► a new snapshot
+//! probe ──result──► Table ──Change──► a new snapshot
 //!                     │ a Machine for each (address, check)
 //!                     └─Report──► status
 //! ```
@@ -22,4 +22,4 @@ pub use key::{CheckId, ProbeKey};
 pub use machine::{Pending, Verdict};
 pub use notice::Notice;
 pub use rules::Rules;
-pub use table::{Flip, Reason, Report, Table};
+pub use table::{Change, Flip, Known, Reason, Report, Table};

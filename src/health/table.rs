@@ -40,6 +40,36 @@ pub struct Flip {
     pub reason: Option<Reason>,
 }
 
+/// What a result has changed for the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The verdict.
+    Flip(Flip),
+    /// Whether the verdict on a member that is up is in doubt.
+    Doubt(ProbeKey),
+}
+
+impl Change {
+    /// The probe whose result it was.
+    pub fn key(&self) -> &ProbeKey {
+        match self {
+            Self::Flip(flip) => &flip.key,
+            Self::Doubt(key) => key,
+        }
+    }
+}
+
+/// What answers follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What the probes say.
+    pub verdict: Verdict,
+    /// Whether it is up and a flip hangs that would take it out.
+    pub doubtful: bool,
+    /// When it came back from being down, if it did.
+    pub recovered: Option<Instant>,
+}
+
 /// All that is known of one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -77,18 +107,21 @@ struct Record {
 
 impl Table {
     /// Takes the result of one probe. A result for what is not [followed](Self::follow) has come too late, and is dropped.
-    pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Flip> {
+    pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Change> {
         let mut records = self.lock();
         let rules = key.check.rules();
         let (_, record) = records.get_mut(&subject(key))?.iter_mut().find(|(own, _)| own == rules)?;
-        let from = record.machine.verdict();
+        let (from, doubtful) = (record.machine.verdict(), record.machine.is_doubtful());
         let flipped = record.machine.observe(result.is_ok(), rules, now);
         let reason = result.err();
         record.last_probe = Some(now);
         if let Some(reason) = &reason {
             record.last_error = Some((reason.clone(), now));
         }
-        flipped.then(|| Flip { key: key.clone(), from, to: record.machine.verdict(), reason })
+        match flipped {
+            true => Some(Change::Flip(Flip { key: key.clone(), from, to: record.machine.verdict(), reason })),
+            false => (record.machine.is_doubtful() != doubtful).then(|| Change::Doubt(key.clone())),
+        }
     }
 
     /// Takes what an answer said beside its result. Returns whether the backend drains, if that has changed.
@@ -132,6 +165,16 @@ impl Table {
     /// Until a check with new rules is followed, what is known by its old ones stands in.
     pub fn verdict(&self, key: &ProbeKey) -> Verdict {
         self.look(key, |record, _| record.machine.verdict()).unwrap_or_default()
+    }
+
+    /// What answers follow; [`Known::default`] for what is not followed.
+    pub fn known(&self, key: &ProbeKey) -> Known {
+        let known = |record: &Record, _: &Rules| Known {
+            verdict: record.machine.verdict(),
+            doubtful: record.machine.is_doubtful(),
+            recovered: record.machine.recovered(),
+        };
+        self.look(key, known).unwrap_or_default()
     }
 
     /// All that is known; `None` for what is not followed.
@@ -212,14 +255,26 @@ mod tests {
         table.follow(std::slice::from_ref(&key), now);
         assert_eq!(table.verdict(&key), Verdict::Unknown);
         let up = Flip { key: key.clone(), from: Verdict::Unknown, to: Verdict::Up, reason: None };
-        assert_eq!(table.observe(&key, Ok(()), now), Some(up));
-        assert_eq!(table.observe(&key, refused(), now), None);
+        assert_eq!(table.observe(&key, Ok(()), now), Some(Change::Flip(up)));
+        assert_eq!(table.observe(&key, refused(), now), Some(Change::Doubt(key.clone())));
+        assert!(table.known(&key).doubtful);
         assert!(table.flip_hangs(&key));
         let reason = Some(Reason::new("connection refused"));
         let down = Flip { key: key.clone(), from: Verdict::Up, to: Verdict::Down, reason };
-        assert_eq!(table.observe(&key, refused(), now), Some(down));
+        assert_eq!(table.observe(&key, refused(), now), Some(Change::Flip(down)));
         assert!(!table.flip_hangs(&key));
         assert_eq!(table.verdict(&key), Verdict::Down);
+    }
+
+    #[test]
+    fn doubt_begins_with_a_failure_and_ends_when_it_is_forgotten() {
+        let (table, now, key) = (Table::default(), Instant::now(), key("192.0.2.1", "tcp", 2));
+        table.follow(std::slice::from_ref(&key), now);
+        table.observe(&key, Ok(()), now);
+        let doubt = Some(Change::Doubt(key.clone()));
+        let changes = [refused(), Ok(()), Ok(()), Ok(())].map(|result| table.observe(&key, result, now));
+        assert_eq!(changes, [doubt.clone(), None, doubt, None]);
+        assert_eq!(table.known(&key), Known { verdict: Verdict::Up, doubtful: false, recovered: None });
     }
 
     #[test]

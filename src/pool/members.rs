@@ -11,8 +11,10 @@ use crate::health::Verdict;
 pub struct Member {
     /// The address of its record.
     pub address: IpAddr,
-    /// Its share relative to the others. 0 keeps it out of every hand.
+    /// Its share relative to the others, once it is warm. 0 keeps it out of every hand.
     pub weight: f64,
+    /// The part of its weight that it gets, above 0: less than 1 for a while after it has come back.
+    pub warmth: f64,
     /// What the prober says. Only [`Verdict::Down`] counts against it.
     pub verdict: Verdict,
     /// Whether an operator or the backend itself has taken it out of the answers.
@@ -27,7 +29,7 @@ impl Member {
     /// `zone_ttl`, in seconds, is the TTL of its RRset in the zone: a ceiling to the TTL of the policy.
     pub fn new(address: IpAddr, policy: &Policy, zone_ttl: u32) -> Self {
         let (weight, ttl) = (policy.weight_of(address), policy.ttl.min(zone_ttl));
-        Self { address, weight, verdict: Verdict::Unknown, drained: false, ttl }
+        Self { address, weight, warmth: 1.0, verdict: Verdict::Unknown, drained: false, ttl }
     }
 }
 
@@ -40,6 +42,14 @@ pub struct Eligible {
     pub weight: f64,
     /// Seconds that a hand with this member may be cached.
     pub ttl: u32,
+}
+
+impl Eligible {
+    /// Whether two families of members are dealt in the same hands, however long these last.
+    pub fn are_dealt_alike(some: &[Self], others: &[Self]) -> bool {
+        let alike = |(one, other): (&Self, &Self)| one.address == other.address && one.weight == other.weight;
+        some.len() == others.len() && some.iter().zip(others).all(alike)
+    }
 }
 
 /// Why a member is handed out, or is not.
@@ -122,7 +132,11 @@ pub fn select(members: &[Member], policy: &Policy) -> Selection {
         .collect();
     let served = members.iter().zip(&standings).filter(|(_, standing)| standing.is_served());
     let eligible = served
-        .map(|(member, _)| Eligible { address: member.address, weight: member.weight, ttl: member.ttl })
+        .map(|(member, _)| {
+            // In panic most hands go to the dead: the few that have come back are not to be spared.
+            let warmth = if panic { 1.0 } else { member.warmth };
+            Eligible { address: member.address, weight: member.weight * warmth, ttl: member.ttl }
+        })
         .collect();
     Selection { eligible, panic, standings }
 }
@@ -214,6 +228,18 @@ mod tests {
         expect("ddddx0", &policy, "****..", true);
         expect("udddd", &Policy { panic: 0.2, ..Policy::default() }, "*....", false);
         expect("ddddd", &Policy { panic: 0.0, ..Policy::default() }, "*****", true);
+    }
+
+    #[test]
+    fn who_has_just_come_back_gets_less_but_not_in_panic() {
+        let policy = Policy::default();
+        let weights = |marks: &str| {
+            let mut members = members(marks, &policy);
+            members[0].warmth = 0.1;
+            select(&members, &policy).eligible.iter().map(|one| one.weight).collect::<Vec<_>>()
+        };
+        assert_eq!(weights("uuu"), [0.1, 1.0, 1.0]);
+        assert_eq!(weights("udd"), [1.0, 1.0, 1.0]);
     }
 
     #[test]

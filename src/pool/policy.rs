@@ -114,12 +114,32 @@ impl Policy {
         holders.max_by_key(|(prefix, _)| prefix.len()).map_or(1.0, |(_, weight)| *weight)
     }
 
+    /// The part of its weight that a member gets so long after it has come back: it grows in steps, from a tenth.
+    ///
+    /// Each step has the rotation solved anew, so they are few.
+    pub fn warmth(&self, since_recovery: Duration) -> f64 {
+        let steps = (since_recovery.as_nanos() * u128::from(WARMTH_STEPS)).checked_div(self.slow_start.as_nanos());
+        match steps.and_then(|steps| u32::try_from(steps).ok()) {
+            Some(steps) if steps < WARMTH_STEPS => COLD + (1.0 - COLD) * f64::from(steps) / f64::from(WARMTH_STEPS),
+            _ => 1.0,
+        }
+    }
+
+    /// The time from one step of warmth to the next.
+    pub fn warmth_step(&self) -> Duration {
+        self.slow_start / WARMTH_STEPS
+    }
+
     /// The tier of `address`, from 0.
     pub fn tier_of(&self, address: IpAddr) -> usize {
         let holds = |tier: &Vec<Prefix>| tier.iter().any(|prefix| prefix.contains(address));
         self.tiers.iter().position(holds).unwrap_or(self.tiers.len())
     }
 }
+
+/// The part of its weight with which a member comes back, and the steps from there to the whole.
+const COLD: f64 = 0.1;
+const WARMTH_STEPS: u32 = 10;
 
 impl Default for Policy {
     fn default() -> Self {
@@ -160,6 +180,18 @@ mod tests {
         assert_eq!(policy.weight_of(address("192.0.3.8")), 4.0);
         assert_eq!(policy.weight_of(address("198.51.100.1")), 1.0);
         assert_eq!(policy.weight_of(address("2001:db8::1")), 1.0);
+    }
+
+    #[test]
+    fn who_comes_back_warms_up_in_steps() {
+        let policy = Policy::default();
+        let warmth = |milliseconds| (policy.warmth(Duration::from_millis(milliseconds)) * 1000.0).round() / 1000.0;
+        let steps: Vec<f64> = (0..=10).map(|step| warmth(step * 3000)).collect();
+        assert_eq!(steps, [0.1, 0.19, 0.28, 0.37, 0.46, 0.55, 0.64, 0.73, 0.82, 0.91, 1.0]);
+        assert_eq!([warmth(2999), warmth(29_999), warmth(1 << 50)], [0.1, 0.91, 1.0]);
+        assert_eq!(policy.warmth_step(), Duration::from_secs(3));
+        let at_once = Policy { slow_start: Duration::ZERO, ..policy };
+        assert_eq!(at_once.warmth(Duration::ZERO), 1.0);
     }
 
     #[test]

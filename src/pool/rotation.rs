@@ -121,6 +121,26 @@ impl Rotation {
         }
     }
 
+    /// The same ring, in which each hand lasts as long as its members do now. All members are among `eligible`, which are
+    /// in address order.
+    #[must_use]
+    pub fn lasting(&self, eligible: &[Eligible]) -> Self {
+        let ttl_of = |address| {
+            let at = eligible.binary_search_by_key(&address, |member| member.address);
+            at.ok().map(|at| eligible[at].ttl)
+        };
+        let mut rotation = self.clone();
+        let renew = |member: &Eligible| Eligible { ttl: ttl_of(member.address).unwrap_or(member.ttl), ..*member };
+        rotation.members = self.members.iter().map(renew).collect();
+        for hand in rotation.records.chunks_exact_mut((self.reach * self.stride).max(1)) {
+            let Some(ttl) = self.addresses(hand).filter_map(ttl_of).min() else { continue };
+            for record in hand.chunks_exact_mut(self.stride) {
+                record[TTL].copy_from_slice(&ttl.to_be_bytes());
+            }
+        }
+        rotation
+    }
+
     fn refill(&self, left: Vec<Eligible>, gone: IpAddr) -> Self {
         let mut rotation = self.clone();
         rotation.count = count_of(usize::from(self.count).min(left.len()));
@@ -258,6 +278,8 @@ fn count_of(members: usize) -> u16 {
 
 /// Octets of a record in front of its address.
 const HEAD: usize = 12;
+/// Where the TTL stands in a record.
+const TTL: std::ops::Range<usize> = 6..10;
 
 #[cfg(test)]
 mod tests {
@@ -313,6 +335,31 @@ mod tests {
             let ttls: Vec<&[u8]> = hand.records.chunks_exact(16).map(|record| &record[6..10]).collect();
             let right: &[u8] = if holds { &[0, 0, 0, 5] } else { &[0, 0, 0, 30] };
             assert_eq!(ttls, [right, right]);
+        }
+    }
+
+    #[test]
+    fn a_new_ttl_is_on_the_hands_that_hold_the_member_and_changes_no_hand() {
+        for spread in Spread::ALL {
+            for v6 in [false, true] {
+                let mut members = pool(12, v6);
+                let rotation = Rotation::build(&members, &policy(2, spread), 1);
+                let stride = rotation.stride;
+                members[3].ttl = 5;
+                let doubted = rotation.lasting(&members);
+                assert_eq!(hands(&doubted), hands(&rotation), "{spread:?}");
+                assert_eq!(doubted.members(), members);
+                let mut lowered = 0;
+                for hand in doubted.lap() {
+                    let holds = doubted.addresses(hand.records).any(|address| address == members[3].address);
+                    lowered += usize::from(holds);
+                    let right = if holds { 5_u32 } else { 30 }.to_be_bytes();
+                    assert!(hand.records.chunks_exact(stride).all(|record| record[TTL] == right), "{spread:?}");
+                }
+                assert!(lowered > 0 && (spread == Spread::All || lowered < doubted.len()), "{spread:?}");
+                members[3].ttl = 30;
+                assert_eq!(doubted.lasting(&members).records, rotation.records, "{spread:?}");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the prober needs of the world: what to probe, when that changes, and whom to tell of flips.
+//! What the prober needs of the world: what to probe, when that changes, and whom to tell of what it found.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct Targets {
     pub limit: usize,
 }
 
-/// Is told whose verdicts have changed.
+/// Is told whose verdict, or whose doubt, has changed.
 pub type TakeVerdicts = Arc<dyn Fn(&[ProbeKey]) + Send + Sync>;
 
 /// The seam between the prober and the snapshots.
@@ -27,8 +27,8 @@ pub struct Feed {
     pub generations: watch::Receiver<u64>,
     /// The targets of the newest snapshot.
     pub targets: Box<dyn Fn() -> Targets + Send + Sync>,
-    /// Takes the verdicts of these probes over; may take its time, and is called off the tasks.
-    pub flipped: TakeVerdicts,
+    /// Takes over what is known of these probes; may take its time, and is called off the tasks.
+    pub changed: TakeVerdicts,
 }
 
 impl Feed {
@@ -42,7 +42,7 @@ impl Feed {
         Self {
             generations: publisher.generations(),
             targets: Box::new(targets),
-            flipped: Arc::new(move |probes| publisher.refresh(probes)),
+            changed: Arc::new(move |probes| publisher.refresh(probes)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!  snapshot ──generation──► Schedule ──due──► probe (tcp, http) ──result──► health::Table
 //!      ▲                        ▲               a task each, at most          │
 //!      │                        └──when next────`limits.probes` at once ──────┤
-//!      └──────── refresh, many flips at once ◄────────────────────── Flip ────┘
+//!      └──────── refresh, many at once ◄─────────────────────────── Change ────┘
 //! ```
 //!
 //! * One probe for each (address, check) of the live snapshot, and none outlives its record.
@@ -19,6 +19,8 @@ mod http;
 mod prober;
 mod schedule;
 mod tcp;
+mod warmth;
 
 pub use feed::{Feed, TakeVerdicts, Targets};
 pub use prober::{FirstRound, Prober};
+pub use warmth::warm;

@@ -1,4 +1,4 @@
-//! The task that starts probes, takes their results and passes flips on.
+//! The task that starts probes, takes their results and passes changes on.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use super::http;
 use super::schedule::{Ending, ProbeId, Schedule};
 use super::tcp;
 use crate::config::{Check, CheckKind};
-use crate::health::{Flip, ProbeKey, Reason, Table, Verdict};
+use crate::health::{Change, Flip, ProbeKey, Reason, Table, Verdict};
 
 /// Probes what the snapshots ask for.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Prober {
     schedule: Schedule,
     running: JoinSet<Result<(), Failure>>,
     handles: HashMap<task::Id, (ProbeId, AbortHandle)>,
-    /// Verdicts that the snapshot does not have yet.
-    flipped: Vec<ProbeKey>,
+    /// Whose change the snapshot does not have yet.
+    changed: Vec<ProbeKey>,
     /// The snapshot is taking verdicts over.
     refreshing: Option<JoinHandle<()>>,
     first_round: watch::Sender<bool>,
@@ -60,7 +60,7 @@ impl Prober {
             schedule: Schedule::default(),
             running: JoinSet::new(),
             handles: HashMap::new(),
-            flipped: Vec::new(),
+            changed: Vec::new(),
             refreshing: None,
             first_round: watch::Sender::new(false),
             complained: None,
@@ -133,11 +133,11 @@ impl Prober {
                 Ending::Nothing
             }
             Some(result) => {
-                let flip = self.table.observe(key, result.map_err(Reason::new), now());
-                if let Some(flip) = flip {
-                    log(&flip, check);
-                    self.flipped.push(flip.key);
+                let change = self.table.observe(key, result.map_err(Reason::new), now());
+                if let Some(Change::Flip(flip)) = &change {
+                    log(flip, check);
                 }
+                self.changed.extend(change.map(|change| change.key().clone()));
                 Ending::Result { flip_hangs: self.table.flip_hangs(key) }
             }
             None => {
@@ -148,14 +148,14 @@ impl Prober {
         self.schedule.end(id, ending, now(), &mut self.random);
     }
 
-    /// Passes flips on, one batch after another, and notes the end of the first round.
+    /// Passes changes on, one batch after another, and notes the end of the first round.
     fn settle(&mut self) {
         if self.refreshing.is_some() {
             return;
         }
-        if !self.flipped.is_empty() {
-            let (flipped, keys) = (Arc::clone(&self.feed.flipped), std::mem::take(&mut self.flipped));
-            self.refreshing = Some(task::spawn_blocking(move || flipped(&keys)));
+        if !self.changed.is_empty() {
+            let (take_over, keys) = (Arc::clone(&self.feed.changed), std::mem::take(&mut self.changed));
+            self.refreshing = Some(task::spawn_blocking(move || take_over(&keys)));
         } else if self.schedule.all_heard() {
             self.first_round.send_if_modified(|done| !std::mem::replace(done, true));
         }
@@ -218,38 +218,40 @@ mod tests {
     use crate::config::HttpCheck;
     use crate::health::{CheckId, Rules};
 
-    /// A world whose targets the test changes, and that notes flips.
+    /// A world whose targets the test changes, and that notes changes.
     struct World {
         targets: Arc<Mutex<Targets>>,
         generation: watch::Sender<u64>,
         table: Arc<Table>,
-        flips: mpsc::UnboundedReceiver<ProbeKey>,
+        changes: mpsc::UnboundedReceiver<ProbeKey>,
+        seen: HashMap<ProbeKey, Verdict>,
         first_round: FirstRound,
         prober: JoinHandle<()>,
     }
 
     impl World {
         fn start(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize) -> Self {
-            let (sender, flips) = mpsc::unbounded_channel();
+            let (sender, changes) = mpsc::unbounded_channel();
             let take_over: TakeVerdicts =
                 Arc::new(move |keys| keys.iter().for_each(|key| sender.send(key.clone()).unwrap()));
             let mut world = Self::start_with(probes, limit, take_over);
-            world.flips = flips;
+            world.changes = changes;
             world
         }
 
-        fn start_with(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize, flipped: TakeVerdicts) -> Self {
+        fn start_with(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize, changed: TakeVerdicts) -> Self {
             let targets = Arc::new(Mutex::new(Targets { probes, limit }));
             let (generation, table) = (watch::Sender::new(1), Arc::new(Table::default()));
             let source = Arc::clone(&targets);
             let feed = Feed {
                 generations: generation.subscribe(),
                 targets: Box::new(move || source.lock().unwrap().clone()),
-                flipped,
+                changed,
             };
             let prober = Prober::new(feed, Arc::clone(&table));
-            let (first_round, (_, flips)) = (prober.first_round(), mpsc::unbounded_channel());
-            Self { targets, generation, table, flips, first_round, prober: tokio::spawn(prober.run()) }
+            let (first_round, (_, changes)) = (prober.first_round(), mpsc::unbounded_channel());
+            let (seen, prober) = (HashMap::new(), tokio::spawn(prober.run()));
+            Self { targets, generation, table, changes, seen, first_round, prober }
         }
 
         fn replace(&self, probes: Vec<(ProbeKey, Arc<Check>)>) {
@@ -259,8 +261,14 @@ mod tests {
 
         /// The next flip, as the address and what it became.
         async fn flip(&mut self) -> (IpAddr, Verdict) {
-            let key = self.flips.recv().await.expect("the prober runs");
-            (key.address, self.table.verdict(&key))
+            loop {
+                let key = self.changes.recv().await.expect("the prober runs");
+                let (address, verdict) = (key.address, self.table.verdict(&key));
+                // Doubts come and go between flips.
+                if self.seen.insert(key, verdict) != Some(verdict) {
+                    return (address, verdict);
+                }
+            }
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::facts::Facts;
+use super::facts::Moment;
 use super::served::{FamilyPool, Pool, ServedZone};
 use super::written::address_in;
 use crate::config::{PoolConfig, ZonePolicy};
@@ -15,6 +16,8 @@ use crate::zone::{NodeId, Rrset, Zone};
 
 /// Members up to which a rotation is spread at once; a larger one is dealt from a stand-in until it is solved.
 const SPREAD_AT_ONCE: usize = 32;
+/// From one step of warmth to the next the solver has at least so many times the time that it took for the last one.
+const SOLVER_RESTS: u32 = 20;
 
 /// Numbers the rotations of a snapshot.
 #[derive(Default)]
@@ -56,12 +59,12 @@ impl ServedZone {
         zone: Option<Arc<Zone>>,
         policy: Arc<ZonePolicy>,
         before: Option<&Self>,
-        facts: &Facts,
+        moment: Moment<'_>,
     ) -> Self {
         let mut pools = Vec::new();
         if let Some(zone) = &zone {
             for (owner, config) in &policy.pools {
-                pools.extend(Pool::build(zone, owner, config, before, facts));
+                pools.extend(Pool::build(zone, owner, config, before, moment));
             }
         }
         pools.sort_by_key(|pool| pool.node);
@@ -91,18 +94,19 @@ impl ServedZone {
         })
     }
 
-    /// The same zone with one rotation solved.
-    pub(super) fn with_rotation(&self, node: NodeId, rtype: Type, rotation: Arc<Rotation>) -> Self {
+    /// The same zone with other hands for one family.
+    pub(super) fn with_family(&self, node: NodeId, rtype: Type, dealt: FamilyPool) -> Self {
         let mut zone = self.copy();
         if let Ok(index) = zone.pools.binary_search_by_key(&node, |pool| pool.node) {
             let pool = &mut zone.pools[index];
-            let family = if rtype == Type::A { &mut pool.a } else { &mut pool.aaaa };
-            if let Some(family) = family {
-                family.rotation = rotation;
-                family.solved = true;
-            }
+            *(if rtype == Type::A { &mut pool.a } else { &mut pool.aaaa }) = Some(dealt);
         }
         zone
+    }
+
+    /// When a member that has come back gets the next part of its weight, the soonest of all pools.
+    pub(super) fn next_step(&self) -> Option<Instant> {
+        self.pools.iter().flat_map(Pool::families).filter_map(|family| family.next_step).min()
     }
 
     fn copy(&self) -> Self {
@@ -117,7 +121,7 @@ impl Pool {
         owner: &Name,
         config: &PoolConfig,
         before: Option<&ServedZone>,
-        facts: &Facts,
+        moment: Moment<'_>,
     ) -> Option<Self> {
         let owner = owner.to_lower();
         let node = zone.exact(LowerName::of(owner.borrow()).octets())?;
@@ -131,7 +135,7 @@ impl Pool {
         let family = |rtype, before: Option<&FamilyPool>| {
             // Signatures made elsewhere cover the whole set: no subset of it can be served.
             let rrset = zone.rrset(node, rtype).filter(|_| zone.signatures(node, rtype).is_none())?;
-            Some(FamilyPool::build(members(&pool, &rrset, facts), &pool.policy, before))
+            Some(FamilyPool::build(members(&pool, &rrset, moment), &pool.policy, before, moment.now))
         };
         let a = family(Type::A, same_policy.and_then(|before| before.a.as_ref()));
         let aaaa = family(Type::AAAA, same_policy.and_then(|before| before.aaaa.as_ref()));
@@ -141,25 +145,59 @@ impl Pool {
 }
 
 /// The members of one family, in address order, as they stand.
-fn members(pool: &Pool, rrset: &Rrset<'_>, facts: &Facts) -> Vec<Member> {
+fn members(pool: &Pool, rrset: &Rrset<'_>, moment: Moment<'_>) -> Vec<Member> {
     let ttl = rrset.ttl();
     let addresses = rrset.iter().filter_map(|record| address_in(record.rdata));
-    let mut members: Vec<Member> = addresses.map(|address| facts.member(pool, address, ttl)).collect();
+    let mut members: Vec<Member> = addresses.map(|address| moment.member(pool, address, ttl)).collect();
     members.sort_by_key(|member| member.address);
     members
 }
 
 impl FamilyPool {
-    fn build(members: Vec<Member>, policy: &Policy, before: Option<&Self>) -> Self {
+    /// The same members, dealt by a rotation that has been solved for `eligible` and took `cost`; `None` when others are
+    /// to be dealt by now.
+    ///
+    /// If it is only their weights that have moved on, it is still better than what stands in, though not yet right.
+    pub(super) fn solved_by(&self, rotation: &Arc<Rotation>, eligible: &[Eligible], cost: Duration) -> Option<Self> {
+        let now = &self.selection.eligible;
+        let addresses = |members: &[Eligible]| members.iter().map(|member| member.address).collect::<Vec<_>>();
+        if self.solved || addresses(now) != addresses(eligible) {
+            return None;
+        }
+        let solved = Eligible::are_dealt_alike(now, eligible);
+        Some(Self { rotation: lasting(rotation, now), solved, cost, ..self.clone() })
+    }
+
+    fn build(members: Vec<Member>, policy: &Policy, before: Option<&Self>, now: Instant) -> Self {
         let selection = select(&members, policy);
         let cursor = before.map_or(u32::MAX, |before| before.cursor);
+        let cost = before.map_or(Duration::ZERO, |before| before.cost);
+        let eligible = &selection.eligible;
         let (rotation, solved) = match before {
-            Some(before) if before.selection.eligible == selection.eligible => {
-                (Arc::clone(&before.rotation), before.solved)
+            Some(before) if Eligible::are_dealt_alike(&before.selection.eligible, eligible) => {
+                (lasting(&before.rotation, eligible), before.solved)
             }
             before => spread(&selection, policy, before),
         };
-        Self { members, selection, rotation, cursor, solved }
+        let warming = members
+            .iter()
+            .zip(&selection.standings)
+            .any(|(member, standing)| member.warmth < 1.0 && standing.is_served() && !selection.panic);
+        // However large the pool, warming it takes no more than a small part of the solver's time.
+        let next_step = warming.then(|| now + policy.warmth_step().max(cost * SOLVER_RESTS));
+        Self { members, selection, rotation, cursor, solved, cost, next_step }
+    }
+}
+
+/// The hands of `rotation`, each with the TTL that its members have now.
+pub(super) fn lasting(rotation: &Arc<Rotation>, eligible: &[Eligible]) -> Arc<Rotation> {
+    let ttl_of = |address| {
+        let at = eligible.binary_search_by_key(&address, |member| member.address);
+        at.ok().map(|at| eligible[at].ttl)
+    };
+    match rotation.members().iter().all(|member| ttl_of(member.address) == Some(member.ttl)) {
+        true => Arc::clone(rotation),
+        false => Arc::new(rotation.lasting(eligible)),
     }
 }
 
@@ -183,8 +221,8 @@ fn spread(selection: &Selection, policy: &Policy, before: Option<&FamilyPool>) -
             .collect();
         // One or two leave at a time; when many do, drawing anew costs less than removing each.
         if gone.len() <= 8 && gone.len() < before.rotation.members().len() {
-            let rotation = gone.iter().fold((*before.rotation).clone(), |rotation, gone| rotation.without(*gone));
-            return (Arc::new(rotation), false);
+            let left = gone.iter().fold(Arc::clone(&before.rotation), |left, gone| Arc::new(left.without(*gone)));
+            return (lasting(&left, eligible), false);
         }
     }
     let stand_in = Policy { spread: Spread::Random, ..policy.clone() };

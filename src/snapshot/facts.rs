@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::served::Pool;
 use crate::health::Table;
@@ -20,12 +21,33 @@ impl Facts {
         Self { table }
     }
 
+    /// What is known at one moment.
+    pub(super) fn at(&self, now: Instant) -> Moment<'_> {
+        Moment { facts: self, now }
+    }
+}
+
+/// What is known at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    facts: &'a Facts,
+    pub(super) now: Instant,
+}
+
+impl Moment<'_> {
     /// The member of `pool` at `address` as it stands, whose RRset has a TTL of `zone_ttl` seconds.
     pub(super) fn member(&self, pool: &Pool, address: IpAddr, zone_ttl: u32) -> Member {
         let mut member = Member::new(address, &pool.policy, zone_ttl);
-        if let Some(probe) = pool.probe_of(address) {
-            member.verdict = self.table.verdict(&probe);
-            member.drained |= self.table.drains(&probe);
+        let Some(probe) = pool.probe_of(address) else { return member };
+        let known = self.facts.table.known(&probe);
+        member.verdict = known.verdict;
+        member.drained |= self.facts.table.drains(&probe);
+        if let Some(recovered) = known.recovered {
+            member.warmth = pool.policy.warmth(self.now.saturating_duration_since(recovered));
+        }
+        if known.doubtful {
+            // Caches are to let go of it about when the verdict falls.
+            member.ttl = member.ttl.min(pool.policy.ttl_min);
         }
         member
     }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::build::{Builder, solve};
 use super::facts::Facts;
-use super::served::{FamilyPool, ServedZone, Snapshot};
+use super::served::{ServedZone, Snapshot};
 use crate::config::{CookieSecret, Settings, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::wire::{Name, Type};
@@ -95,10 +96,11 @@ impl Publisher {
     pub fn replace_zones(&self, sources: Vec<ZoneSource>) {
         let mut writer = self.lock();
         let current = self.current.load_full();
+        let moment = self.facts.at(now());
         let build = |source: ZoneSource| {
             let lower = crate::wire::LowerName::of(source.apex.borrow());
             let before = current.zones.exact(&lower).map(Arc::as_ref);
-            (source.apex, Arc::new(ServedZone::build(source.zone, source.policy, before, &self.facts)))
+            (source.apex, Arc::new(ServedZone::build(source.zone, source.policy, before, moment)))
         };
         let zones: Vec<_> = sources.into_iter().map(build).collect();
         self.publish(&mut writer, &current, zones);
@@ -118,13 +120,27 @@ impl Publisher {
     /// spread anew by whoever runs [`Publisher::solve_until_stopped`].
     pub fn refresh(&self, probes: &[ProbeKey]) {
         let probes: HashSet<&ProbeKey> = probes.iter().collect();
+        self.rebuild(|zone, _| zone.is_probed_by(&probes));
+    }
+
+    /// When [`Publisher::warm`] has something to do; may change with every generation.
+    pub fn next_step(&self) -> Option<Instant> {
+        self.current.load().zones.iter().filter_map(|(_, zone)| zone.next_step()).min()
+    }
+
+    /// Gives members that have come back the part of their weight that is due.
+    pub fn warm(&self) {
+        self.rebuild(|zone, now| zone.next_step().is_some_and(|at| at <= now));
+    }
+
+    /// Judges the members of some zones anew.
+    fn rebuild(&self, wanted: impl Fn(&ServedZone, Instant) -> bool) {
         let mut writer = self.lock();
         let current = self.current.load_full();
+        let moment = self.facts.at(now());
         let zones = current.zones.iter().map(|(apex, zone)| {
-            let zone = match zone.is_probed_by(&probes) {
-                true => {
-                    Arc::new(ServedZone::build(zone.zone.clone(), Arc::clone(&zone.policy), Some(zone), &self.facts))
-                }
+            let zone = match wanted(zone, moment.now) {
+                true => Arc::new(ServedZone::build(zone.zone.clone(), Arc::clone(&zone.policy), Some(zone), moment)),
                 false => Arc::clone(zone),
             };
             (apex.clone(), zone)
@@ -161,16 +177,17 @@ impl Publisher {
         else {
             return;
         };
+        let begun = Instant::now();
         let rotation = Arc::new(solve(&family.selection.eligible, policy));
+        let cost = begun.elapsed();
         let mut writer = self.lock();
         let current = self.current.load_full();
         let zones = current.zones.iter().map(|(apex, zone)| {
-            let unchanged = |now: &FamilyPool| !now.solved && now.selection.eligible == family.selection.eligible;
-            let zone = match zone.family(id.node, id.rtype) {
-                Some(now) if *apex == id.apex && unchanged(now) => {
-                    Arc::new(zone.with_rotation(id.node, id.rtype, Arc::clone(&rotation)))
-                }
-                _ => Arc::clone(zone),
+            let now = zone.family(id.node, id.rtype).filter(|_| *apex == id.apex);
+            let dealt = now.and_then(|now| now.solved_by(&rotation, &family.selection.eligible, cost));
+            let zone = match dealt {
+                Some(dealt) => Arc::new(zone.with_family(id.node, id.rtype, dealt)),
+                None => Arc::clone(zone),
             };
             (apex.clone(), zone)
         });
@@ -206,5 +223,158 @@ impl Publisher {
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().expect("a writer that panicked has ended the process")
+    }
+}
+
+/// The runtime's clock, which tests can move.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::health::{Reason, Table};
+    use crate::zone::text;
+
+    /// A pool of so many members, from 192.0.2.1, all of them up.
+    struct World {
+        publisher: Arc<Publisher>,
+        table: Arc<Table>,
+    }
+
+    impl World {
+        fn new(members: u8, policy: &str) -> Self {
+            let apex = Name::from_text(b"example.test").expect("a name");
+            let mut zone = "@ 300 SOA ns1 host 1 3600 600 86400 30\n@ 300 NS ns1\nns1 300 A 127.0.0.1\n".to_owned();
+            (1..=members).for_each(|member| zone += &format!("www 300 A 192.0.2.{member}\n"));
+            let policy = format!("[check.port]\ntype = \"tcp\"\nport = 1\n[pool.www]\ncheck = \"port\"\n{policy}");
+            let loaded = text::read_bytes(zone.as_bytes(), Path::new("zone"), Some(&apex), &text::Limits::default());
+            let zone = Zone::build(&apex, &loaded.records).expect("a zone");
+            let policy = ZonePolicy::parse(&policy, Path::new("zone.toml"), apex.borrow()).expect("a policy");
+            let table = Arc::new(Table::default());
+            let publisher = Publisher::new(Arc::default(), Facts::of(Arc::clone(&table)));
+            publisher.replace_zones(vec![ZoneSource { apex, zone: Some(Arc::new(zone)), policy: Arc::new(policy) }]);
+            let world = Self { publisher, table };
+            let keys: Vec<ProbeKey> = world.keys();
+            world.table.follow(&keys, now());
+            (1..=members).for_each(|member| world.probe(member, "P"));
+            world.solve();
+            world
+        }
+
+        fn keys(&self) -> Vec<ProbeKey> {
+            self.publisher.reader().load().probes().into_iter().map(|(key, _)| key).collect()
+        }
+
+        /// Probes one member: `P` passes, `F` fails.
+        fn probe(&self, member: u8, results: &str) {
+            let address = IpAddr::from([192, 0, 2, member]);
+            let key = self.keys().into_iter().find(|key| key.address == address).expect("a member");
+            for result in results.chars() {
+                let result = if result == 'P' { Ok(()) } else { Err(Reason::new("silent")) };
+                if let Some(change) = self.table.observe(&key, result, now()) {
+                    self.publisher.refresh(&[change.key().clone()]);
+                }
+            }
+        }
+
+        /// Solves what is due, as the thread for it does.
+        fn solve(&self) {
+            loop {
+                let Some(id) = self.publisher.lock().unsolved.pop() else { return };
+                self.publisher.solve(&id);
+            }
+        }
+
+        fn family(&self) -> crate::snapshot::FamilyPool {
+            let snapshot = self.publisher.reader().load();
+            snapshot.pools().find_map(|(_, pool)| pool.a.clone()).expect("a pool of A records")
+        }
+
+        /// All that is dealt in a lap, without TTLs.
+        fn hands(&self) -> Vec<Vec<IpAddr>> {
+            let rotation = self.family().rotation;
+            rotation.lap().map(|hand| rotation.addresses(hand.records).collect()).collect()
+        }
+
+        fn weight(&self, member: u8) -> f64 {
+            let address = IpAddr::from([192, 0, 2, member]);
+            let eligible = self.family().selection.eligible;
+            eligible.iter().find(|one| one.address == address).map_or(0.0, |one| one.weight)
+        }
+
+        fn ttls(&self) -> std::collections::BTreeSet<u32> {
+            self.family().rotation.members().iter().map(|member| member.ttl).collect()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn doubt_lowers_a_ttl_and_changes_no_hand() {
+        for members in [4, 40] {
+            let world = World::new(members, "");
+            let hands = world.hands();
+            world.probe(2, "F");
+            assert_eq!(world.ttls().into_iter().collect::<Vec<_>>(), [5, 30]);
+            assert!(world.family().solved);
+            world.probe(2, "PPP");
+            assert_eq!(world.ttls().into_iter().collect::<Vec<_>>(), [30]);
+            assert_eq!(world.hands(), hands, "{members} members");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_rotation_that_is_solved_late_has_the_ttls_of_now() {
+        let world = World::new(40, "ttl_min = 7");
+        world.probe(9, "FF");
+        let id = world.publisher.lock().unsolved.pop().expect("a rotation to solve");
+        world.probe(3, "F");
+        world.publisher.solve(&id);
+        assert!(world.family().solved);
+        assert_eq!(world.ttls().into_iter().collect::<Vec<_>>(), [7, 30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_gets_its_weight_in_steps() {
+        let world = World::new(4, "");
+        assert_eq!((world.weight(2), world.publisher.next_step()), (1.0, None), "nobody is new at a start");
+        world.probe(2, "FF");
+        assert_eq!(world.weight(2), 0.0);
+        world.probe(2, "PPP");
+        let mut weights = vec![world.weight(2)];
+        let start = now();
+        while let Some(at) = world.publisher.next_step() {
+            tokio::time::advance(at - now()).await;
+            world.publisher.warm();
+            weights.push(world.weight(2));
+        }
+        assert_eq!(now() - start, Duration::from_secs(30));
+        assert_eq!((weights.len(), weights[0], weights[10]), (11, 0.1, 1.0));
+        assert!(weights.is_sorted(), "{weights:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn members_that_come_back_together_take_their_steps_together() {
+        let world = World::new(40, "");
+        for member in 1..=10 {
+            world.probe(member, "FF");
+        }
+        for member in 1..=10 {
+            tokio::time::advance(Duration::from_millis(250)).await;
+            world.probe(member, "PPP");
+        }
+        let mut steps = 0;
+        while let Some(at) = world.publisher.next_step() {
+            tokio::time::advance(at - now()).await;
+            world.publisher.warm();
+            world.solve();
+            steps += 1;
+        }
+        assert!((10..=12).contains(&steps), "{steps} steps for ten members");
+        assert!((1..=40).all(|member| world.weight(member) == 1.0));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::config::{Check, CookieSecret, Settings, ZonePolicy};
 use crate::health::ProbeKey;
@@ -64,6 +65,10 @@ pub struct FamilyPool {
     pub cursor: u32,
     /// Whether the rotation is as the policy asks, or stands in until that is solved.
     pub solved: bool,
+    /// What the last solution took.
+    pub(super) cost: Duration,
+    /// When members that have come back get the next part of their weight.
+    pub(super) next_step: Option<Instant>,
 }
 
 impl Snapshot {
