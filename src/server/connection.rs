@@ -10,14 +10,14 @@
 //! one [`Desk`]'s input and output.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::engine::{Engine, Moment};
@@ -48,21 +48,23 @@ impl Desk {
     }
 }
 
-/// One connection, served by one task.
-pub(super) struct Connection {
-    stream: Rc<TcpStream>,
+/// One connection over a stream of octets, plain or encrypted, served by one task.
+pub(super) struct Connection<S> {
+    stream: S,
     peer: SocketAddr,
     desk: Rc<RefCell<Desk>>,
     idle: Duration,
     /// Octets received and not yet answered: less than a frame, or more while the client does not read.
     held: Vec<u8>,
-    /// Octets of replies that the client has not taken yet.
+    /// Octets of replies that the stream has not taken yet.
     unsent: Vec<u8>,
+    /// Whether the stream itself holds octets that it has taken: an encrypted one makes records of them first.
+    unflushed: bool,
 }
 
 /// What a turn came to.
 enum Turn {
-    /// There was nothing to read, or less than a query.
+    /// Less than a query came.
     Nothing,
     /// Queries were answered.
     Answered,
@@ -70,36 +72,38 @@ enum Turn {
     Ended,
 }
 
-impl Connection {
-    pub(super) fn new(stream: Rc<TcpStream>, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
-        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new() }
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
+        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new(), unflushed: false }
     }
 
     /// Answers until the client closes its side, asks nothing for too long, does not read, or sends what is no DNS.
-    ///
-    /// Only whole queries keep a connection alive: an octet now and then does not.
     pub(super) async fn serve(mut self) {
+        self.converse().await;
+        // An encrypted stream says good-bye, if the client takes it now.
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
+    }
+
+    /// Only whole queries keep a connection alive: an octet now and then does not.
+    async fn converse(&mut self) {
         let mut last_query = Instant::now();
         let alarm = sleep_until(last_query + self.idle);
         tokio::pin!(alarm);
         loop {
-            if !has_frame(&self.held) {
-                tokio::select! {
-                    biased;
-                    ready = self.stream.readable() => if ready.is_err() { return },
-                    () = &mut alarm => {
-                        // Moving the alarm here, and not at each query, makes a query free of it.
-                        if last_query.elapsed() >= self.idle {
-                            self.desk.borrow().event(Event::ConnectionIdle);
-                            return;
-                        }
-                        alarm.as_mut().reset(last_query + self.idle);
-                        continue;
+            let turn = tokio::select! {
+                biased;
+                turn = poll_fn(|cx| self.poll_turn(cx)) => turn,
+                () = &mut alarm => {
+                    // Moving the alarm here, and not at each query, makes a query free of it.
+                    if last_query.elapsed() >= self.idle {
+                        self.desk.borrow().event(Event::ConnectionIdle);
+                        return;
                     }
+                    alarm.as_mut().reset(last_query + self.idle);
+                    continue;
                 }
-            }
-            let turn = self.turn();
-            if !self.unsent.is_empty() && !self.deliver().await {
+            };
+            if (self.unflushed || !self.unsent.is_empty()) && !self.deliver().await {
                 return;
             }
             match turn {
@@ -113,27 +117,28 @@ impl Connection {
     }
 
     /// Reads once, answers every whole frame, and writes the replies.
-    fn turn(&mut self) -> Turn {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let desk = Rc::clone(&self.desk);
         let Desk { engine, input, output } = &mut *desk.borrow_mut();
         let held = self.held.len();
         input[..held].copy_from_slice(&self.held);
         // Frames that waited for the client to read come before new ones.
-        let received = if has_frame(&self.held) { Ok(Some(0)) } else { self.read(&mut input[held..]) };
-        let received = match received {
-            Ok(Some(octets)) => octets,
-            Ok(None) => return Turn::Nothing,
-            Err(Ended) => return Turn::Ended,
+        let received = match has_frame(&self.held) {
+            true => 0,
+            false => match ready!(self.poll_read(cx, &mut input[held..])) {
+                Ok(octets) => octets,
+                Err(Ended) => return Poll::Ready(Turn::Ended),
+            },
         };
         let mut input = &input[..held + received];
-        let answered = self.answer(&mut input, output, &mut engine.moment());
+        let turn = self.answer(cx, &mut input, output, &mut engine.moment());
         self.held.clear();
         self.held.extend_from_slice(input);
-        answered
+        Poll::Ready(turn)
     }
 
     /// Answers the frames at the start of `input`, which then starts behind them.
-    fn answer(&mut self, input: &mut &[u8], output: &mut [u8], moment: &mut Moment<'_>) -> Turn {
+    fn answer(&mut self, cx: &mut Context<'_>, input: &mut &[u8], output: &mut [u8], moment: &mut Moment<'_>) -> Turn {
         let (mut written, mut turn) = (0, Turn::Nothing);
         while let Some((query, rest)) = split_frame(input) {
             *input = rest;
@@ -149,7 +154,7 @@ impl Connection {
                 break;
             }
             if written >= WRITE {
-                if self.write(&output[..written]).is_err() {
+                if self.write(cx, &output[..written]).is_err() {
                     return Turn::Ended;
                 }
                 written = 0;
@@ -158,61 +163,43 @@ impl Connection {
                 }
             }
         }
-        if written > 0 && self.write(&output[..written]).is_err() {
+        if written > 0 && self.write(cx, &output[..written]).is_err() {
             return Turn::Ended;
         }
         turn
     }
 
-    /// What the kernel has; `None` if it has nothing.
-    fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Ended> {
-        let mut outcome = Ok(None);
-        // When less came than there was room for, the kernel has no more: saying `WouldBlock` to the runtime then saves the
-        // call that would only find that out. The end of the stream wakes us all the same.
-        let _ = self.stream.try_io(Interest::READABLE, || {
-            let socket = SockRef::from(&*self.stream);
-            outcome = match (&*socket).read(buffer) {
-                Ok(0) => Err(Ended),
-                Ok(octets) => Ok(Some(octets)),
-                Err(error) if is_transient(&error) => Ok(None),
-                Err(_) => Err(Ended),
-            };
-            match outcome {
-                Ok(Some(octets)) if octets == buffer.len() => Ok(()),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            }
-        });
-        outcome
+    /// At least one octet of what there is.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Ended>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(match buffer.filled().len() {
+            0 => Err(Ended),
+            octets => read.map(|()| octets).map_err(|_| Ended),
+        })
     }
 
     /// Writes as much as the client takes; the rest is held.
-    fn write(&mut self, mut octets: &[u8]) -> Result<(), Ended> {
+    fn write(&mut self, cx: &mut Context<'_>, mut octets: &[u8]) -> Result<(), Ended> {
         while !octets.is_empty() {
-            match self.stream.try_write(octets) {
-                Ok(written) => octets = &octets[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Ended),
+            match Pin::new(&mut self.stream).poll_write(cx, octets) {
+                Poll::Ready(Ok(written)) => octets = &octets[written..],
+                Poll::Ready(Err(_)) => return Err(Ended),
+                Poll::Pending => break,
             }
         }
         self.unsent.extend_from_slice(octets);
+        self.unflushed = Pin::new(&mut self.stream).poll_flush(cx).is_pending();
         Ok(())
     }
 
     /// Waits until the client has taken what is held; says whether it did in time.
     async fn deliver(&mut self) -> bool {
         let unsent = std::mem::take(&mut self.unsent);
+        self.unflushed = false;
         let all = async {
-            let mut octets = &unsent[..];
-            while !octets.is_empty() {
-                self.stream.writable().await?;
-                match self.stream.try_write(octets) {
-                    Ok(written) => octets = &octets[written..],
-                    Err(error) if is_transient(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
+            self.stream.write_all(&unsent).await?;
+            self.stream.flush().await
         };
         match timeout(self.idle, all).await {
             Ok(delivered) => delivered.is_ok(),
@@ -226,10 +213,6 @@ impl Connection {
 
 /// The client will send no more, or has gone.
 struct Ended;
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
 
 fn has_frame(octets: &[u8]) -> bool {
     split_frame(octets).is_some()
@@ -250,8 +233,11 @@ mod tests {
     use crate::metrics::{Registry, Transport};
     use crate::snapshot::{Facts, Publisher};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use super::super::stream::Stream;
+
+    use socket2::SockRef;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::task::LocalSet;
     use tokio::time::sleep;
 
@@ -270,7 +256,7 @@ mod tests {
         let (stream, peer) = listener.accept().await.expect("a connection");
         SockRef::from(&stream).set_send_buffer_size(1).expect("the least there is");
         SockRef::from(&client).set_recv_buffer_size(READ).expect("an option");
-        tokio::task::spawn_local(Connection::new(Rc::new(stream), peer, desk, IDLE).serve());
+        tokio::task::spawn_local(Connection::new(Stream::new(stream), peer, desk, IDLE).serve());
         client
     }
 

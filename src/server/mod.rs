@@ -24,6 +24,7 @@ mod connection;
 mod engine;
 mod limit;
 mod run;
+mod stream;
 mod tcp;
 mod udp;
 

@@ -8,11 +8,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -22,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::connection::{Connection, Desk};
 use super::engine::Engine;
 use super::limit::Limit;
+use super::stream::{Ending, Stream};
 use crate::metrics::Event;
 
 /// How long clients may take to read their last replies when the server stops.
@@ -66,12 +66,12 @@ struct Door {
     idle: Duration,
     connections: JoinSet<()>,
     /// To end the connections by; each is its task's own, and closed with it.
-    streams: HashMap<Id, Weak<TcpStream>>,
+    endings: HashMap<Id, Ending>,
 }
 
 impl Door {
     fn new(listener: TcpListener, desk: Rc<RefCell<Desk>>, limit: Arc<Limit>, idle: Duration) -> Self {
-        Self { listener, desk, limit, idle, connections: JoinSet::new(), streams: HashMap::new() }
+        Self { listener, desk, limit, idle, connections: JoinSet::new(), endings: HashMap::new() }
     }
 
     async fn serve(mut self, mut stop: watch::Receiver<()>) {
@@ -99,14 +99,14 @@ impl Door {
             return;
         };
         self.desk.borrow().event(Event::ConnectionAccepted);
-        let stream = Rc::new(stream);
-        let ours = Rc::downgrade(&stream);
+        let stream = Stream::new(stream);
+        let ending = stream.ending();
         let connection = Connection::new(stream, peer, Rc::clone(&self.desk), self.idle);
         let task = self.connections.spawn_local(async move {
             connection.serve().await;
             drop(place);
         });
-        self.streams.insert(task.id(), ours);
+        self.endings.insert(task.id(), ending);
     }
 
     fn forget(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
@@ -114,17 +114,14 @@ impl Door {
             Ok((id, ())) => id,
             Err(error) => error.id(),
         };
-        self.streams.remove(&id);
+        self.endings.remove(&id);
         self.desk.borrow().event(Event::ConnectionClosed);
     }
 
     /// Lets every connection find its end after what has been received: the same end as if the client had sent no more.
     async fn close(mut self) {
         drop(self.listener);
-        for stream in self.streams.values().filter_map(Weak::upgrade) {
-            // It fails on a connection that the client has reset, which ends by itself.
-            let _ = SockRef::from(&*stream).shutdown(std::net::Shutdown::Read);
-        }
+        self.endings.values().for_each(Ending::end);
         let all = async {
             while self.connections.join_next().await.is_some() {
                 self.desk.borrow().event(Event::ConnectionClosed);
