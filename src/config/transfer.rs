@@ -1,6 +1,6 @@
 //! `[transfer]`: who may have the zone, who is told of changes, and where it comes from.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::reader::{Item, Section, keys};
 use super::value::{dns_address, list, prefix};
@@ -18,6 +18,18 @@ pub struct Transfer {
     pub from: Vec<Peer>,
 }
 
+impl Transfer {
+    /// The first right that a request from `address`, signed with `key`, has.
+    pub fn grant(&self, address: IpAddr, key: Option<&Name>) -> Option<&Grant> {
+        self.to.iter().find(|grant| grant.net.contains(address) && grant.key.as_ref() == key)
+    }
+
+    /// Whether a message from `address`, signed with `key`, is a primary's.
+    pub fn is_primary(&self, address: IpAddr, key: Option<&Name>) -> bool {
+        self.from.iter().any(|peer| peer.addr.ip() == address && peer.key.as_ref() == key)
+    }
+}
+
 /// A right to transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -31,7 +43,7 @@ pub struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Where it is asked.
-    pub address: SocketAddr,
+    pub addr: SocketAddr,
     /// The TSIG key that messages are signed with.
     pub key: Option<Name>,
 }
@@ -58,7 +70,7 @@ keys! {
 
 keys! {
     PEER "`notify` and `from` of [transfer]" {
-        ADDRESS: SocketAddr = "address", dns_address, "",
+        ADDR: SocketAddr = "addr", dns_address, "",
             "The other server; without a port it means 53. Always needed.";
         PEER_KEY: Name = "key", key_name, "",
             "The TSIG key, `[key.NAME]` in kofn.toml, that messages are signed with.";
@@ -84,12 +96,12 @@ fn grants(item: &Item<'_>) -> Option<Vec<Grant>> {
 }
 
 fn peers(item: &Item<'_>) -> Option<Vec<Peer>> {
-    list(item, "a list of addresses, or of tables such as { address = \"203.0.113.5\", key = \"provider\" }", |item| {
+    list(item, "a list of addresses, or of tables such as { addr = \"203.0.113.5\", key = \"provider\" }", |item| {
         let Some(section) = item.section(&PEER) else {
-            return dns_address(item).map(|address| Peer { address, key: None });
+            return dns_address(item).map(|addr| Peer { addr, key: None });
         };
-        let (address, key) = (section.required(&ADDRESS), section.written(&PEER_KEY));
-        address.map(|address| Peer { address, key })
+        let (addr, key) = (section.required(&ADDR), section.written(&PEER_KEY));
+        addr.map(|addr| Peer { addr, key })
     })
 }
 
@@ -119,20 +131,20 @@ mod tests {
         let key = Name::from_text(b"provider").unwrap();
         let transfer = parse(
             "to = [\"192.0.2.1\", { net = \"203.0.113.0/24\", key = \"provider\" }]\n\
-             notify = [\"203.0.113.5\", { address = \"[::1]:5300\", key = \"provider.\" }]",
+             notify = [\"203.0.113.5\", { addr = \"[::1]:5300\", key = \"provider.\" }]",
         )
         .unwrap();
         assert_eq!(transfer.to[0], Grant { net: "192.0.2.1".parse().unwrap(), key: None });
         assert_eq!(transfer.to[1], Grant { net: "203.0.113.0/24".parse().unwrap(), key: Some(key.clone()) });
-        assert_eq!(transfer.notify[0], Peer { address: "203.0.113.5:53".parse().unwrap(), key: None });
-        assert_eq!(transfer.notify[1], Peer { address: "[::1]:5300".parse().unwrap(), key: Some(key) });
+        assert_eq!(transfer.notify[0], Peer { addr: "203.0.113.5:53".parse().unwrap(), key: None });
+        assert_eq!(transfer.notify[1], Peer { addr: "[::1]:5300".parse().unwrap(), key: Some(key) });
         assert_eq!(transfer.from, []);
     }
 
     #[test]
     fn each_bad_peer_is_a_fault() {
         let faults =
-            parse("from = [\"here\", { addres = \"::1\" }, { address = \"::1\", key = \"a..b\" }]").expect_err("bad");
+            parse("from = [\"here\", { addres = \"::1\" }, { addr = \"::1\", key = \"a..b\" }]").expect_err("bad");
         assert_eq!(
             faults[1..],
             [

@@ -1,10 +1,12 @@
-//! Layer 2: zone transfers as messages. No socket, file or clock: octets in, octets or a decision out.
+//! Layer 2: zone transfers as messages. No socket, file or clock: octets and times in, octets or a decision out.
 //!
 //! ```text
-//! in:  answer of a primary ─► response (header, records) ─► intake (AXFR, IXFR; all or nothing) ─► apply ─► Zone
+//! in:   answer of a primary ─► response (header, records) ─► intake (AXFR, IXFR; all or nothing) ─► apply ─► Zone
+//! both: request, answers ◄─► tsig: signed and checked as octets
 //! ```
 //!
 //! * What a primary sends is taken whole or not at all; why not is a [`Misbehaviour`].
+//! * HMACs are hickory-proto's. What they cover is laid out here, because a signature is over octets and not what they mean.
 //!
 //! Not here: when a primary is asked, and where the zone is kept (`replicate`).
 
@@ -12,6 +14,7 @@ mod apply;
 mod intake;
 mod misbehaviour;
 mod response;
+pub mod tsig;
 
 pub use apply::{apply, build};
 pub use intake::{Delta, Intake, Received};
