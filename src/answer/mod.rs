@@ -16,6 +16,7 @@ mod chaos;
 mod client;
 mod cookie;
 mod dealer;
+mod defer;
 mod denial;
 mod lookup;
 mod reply;
@@ -50,6 +51,8 @@ pub enum Outcome {
     },
     /// Nothing goes back.
     Drop(Label),
+    /// The message is signed, or asks for more than one reply can carry: somebody with keys and time answers and counts it.
+    Defer,
 }
 
 /// Octets of the largest UDP reply to a client without EDNS (RFC 1035 section 4.2.1).
@@ -69,6 +72,11 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     let question = query.question(name).ok();
     let extras = question.as_ref().map(|question| query.extras(question));
     let edns = extras.and_then(Result::ok).and_then(|extras| extras.edns);
+    if let (Some(question), Some(Ok(extras))) = (&question, &extras)
+        && defer::is_due((&query, question), extras, name, client, snapshot)
+    {
+        return Outcome::Defer;
+    }
     let limit = limit(client.transport, edns.as_ref(), &snapshot.settings).min(buffer.len());
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
     let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
@@ -102,13 +110,13 @@ fn early(
     reply: &mut Reply<'_, '_>,
 ) -> Option<Label> {
     let (rcode, label) = match (query.opcode(), extras) {
+        // From our primaries it was deferred; others have no business here, whatever the zone.
         (Opcode::NOTIFY, Some(Ok(_))) => (Rcode::NOTAUTH, Label::NotAuth),
         (Opcode::UPDATE, Some(_)) => (Rcode::REFUSED, Label::Refused),
         (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
         (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
             Some(edns) if lacks_required_cookie(&edns, client, snapshot) => (Rcode::BADCOOKIE, Label::BadCookie),
-            _ if extras.tsig.is_some() => (Rcode::NOTAUTH, Label::NotAuth),
             _ => return None,
         },
         _ => (Rcode::NOTIMP, Label::NotImp),

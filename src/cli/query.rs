@@ -71,8 +71,10 @@ impl Args {
         let mut reply = vec![0; usize::from(u16::MAX)];
         let snapshot = publisher.reader().load();
         let outcome = answer(&snapshot, &query, &client, &mut Dealer::new(rand::random()), &mut reply);
-        let Outcome::Reply { len, label, .. } = outcome else {
-            return Err(Failure::data("the engine does not reply to this"));
+        let (len, label) = match outcome {
+            Outcome::Reply { len, label, .. } => (len, label),
+            Outcome::Drop(_) => return Err(Failure::data("the engine does not reply to this")),
+            Outcome::Defer => return Err(Failure::data("a running server would begin a zone transfer")),
         };
         let message = Message::read(&reply[..len]).expect("the engine writes messages");
         let answered =

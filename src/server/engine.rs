@@ -72,20 +72,21 @@ impl Moment<'_> {
                 (label, qtype, Some(len))
             }
             Ok(Outcome::Drop(label)) => (label, QueryType::None, None),
-            Err(_) => (Label::ServFail, QueryType::None, failure(message, reply)),
+            Ok(Outcome::Defer) => (Label::NotAuth, QueryType::None, header_alone(message, Rcode::NOTAUTH, reply)),
+            Err(_) => (Label::ServFail, QueryType::None, header_alone(message, Rcode::SERVFAIL, reply)),
         };
         self.counters.count(self.transport, query_type, label);
         octets
     }
 }
 
-/// SERVFAIL of a header alone.
-fn failure(query: &[u8], reply: &mut [u8]) -> Option<usize> {
+/// A reply of a header alone.
+fn header_alone(query: &[u8], rcode: Rcode, reply: &mut [u8]) -> Option<usize> {
     let (asked, header) = (query.get(..HEADER)?, reply.get_mut(..HEADER)?);
     header.fill(0);
     header[..2].copy_from_slice(&asked[..2]);
     header[2] = QR | asked[2] & (OPCODE | RD);
-    header[3] = Rcode::SERVFAIL.0 as u8;
+    header[3] = rcode.0 as u8;
     Some(HEADER)
 }
 
@@ -101,9 +102,10 @@ mod tests {
     #[test]
     fn a_failure_answers_to_the_query_and_says_nothing_else() {
         let mut reply = [0xff; 40];
-        let octets = failure(b"\x12\x34\x21\x10\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", &mut reply);
+        let octets =
+            header_alone(b"\x12\x34\x21\x10\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", Rcode::SERVFAIL, &mut reply);
         assert_eq!(octets, Some(12));
         assert_eq!(reply[..12], *b"\x12\x34\xa1\x02\0\0\0\0\0\0\0\0");
-        assert_eq!(failure(b"short", &mut reply), None);
+        assert_eq!(header_alone(b"short", Rcode::SERVFAIL, &mut reply), None);
     }
 }

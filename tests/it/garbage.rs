@@ -65,6 +65,7 @@ fn ask(snapshot: &Snapshot, message: &[u8]) -> bool {
                 Some((len, reply.unwrap_or_else(|error| panic!("{error}: {message:02x?} {:02x?}", &buffer[..len]))))
             }
             Outcome::Drop(_) => None,
+            Outcome::Defer => panic!("no transfers here, and nothing signed: {message:02x?}"),
         }
     });
     let [Some((udp_len, udp)), Some((_, tcp))] = &mut replies else {

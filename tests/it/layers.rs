@@ -56,7 +56,10 @@ fn runtime_hickory_and_unsafe_stay_where_they_belong() {
             refused.push(format!("{}: tokio where no runtime is known", source.path));
         }
         let hickory = names("hickory_proto") || names("hickory_server");
-        if hickory && !HICKORY.contains(&source.path.as_str()) && !source.module().is_some_and(|module| HICKORY_MODULES.contains(&module)) {
+        if hickory
+            && !HICKORY.contains(&source.path.as_str())
+            && !source.module().is_some_and(|module| HICKORY_MODULES.contains(&module))
+        {
             refused.push(format!("{}: hickory", source.path));
         }
         if names("unsafe") && source.path != UNSAFE {

@@ -153,6 +153,7 @@ fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>, last_c
             show(&reply, &format!("{}{scope}", label.label()))
         }
         Outcome::Drop(label) => label.label().to_owned(),
+        Outcome::Defer => "defer".to_owned(),
     }
 }
 
