@@ -150,10 +150,10 @@ mod tests {
             [
                 "z.toml:2:9: transfer.from[0]: found \"here\"; an address with or without a port, such as \
                  \"192.0.2.1\" or \"[2001:db8::1]:53\"",
-                "z.toml:2:17: transfer.from[1]: `address` is missing; `address` takes an address with or without a \
+                "z.toml:2:17: transfer.from[1]: `addr` is missing; `addr` takes an address with or without a \
                  port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\"",
-                "z.toml:2:19: transfer.from[1].addres: unknown key `addres`; did you mean `address`?",
-                "z.toml:2:62: transfer.from[2].key: empty label; the name of a key",
+                "z.toml:2:19: transfer.from[1].addres: unknown key `addres`; did you mean `addr`?",
+                "z.toml:2:59: transfer.from[2].key: empty label; the name of a key",
             ]
         );
     }
