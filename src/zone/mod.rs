@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! master file ──text──► Records ──check──► faults
-//!                          └──────set────► Zone (immutable, RRsets as wire in one arena)
+//!                          └──────set────► Zone (immutable, RRsets as wire in one arena) ──► Image, as others get it ──► Difference
 //! ```
 
 mod build;
 mod check;
 mod denial;
+mod diff;
+mod image;
 mod listing;
 pub mod rdata;
 pub mod record_types;
@@ -21,6 +23,8 @@ mod tree;
 pub use build::BuildError;
 pub use check::{check, load};
 pub use denial::{Denial, Hash, Nsec3Chain, Nsec3Link, hash_label};
+pub use diff::Difference;
+pub use image::{Image, Narrowed, Place as WalkPlace, Shown};
 pub use records::{Place, Record, Records};
 pub use rrset::{OWNER_IS_QNAME, RECORD_HEADER, Rrset, RrsetRecord};
 pub use serial::Serial;
