@@ -7,6 +7,8 @@
 //!
 //! The tasks do not know each other; what one needs of another is handed to it here.
 
+mod alerts;
+
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::system::uname;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,6 +24,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Control, ControlError, ListenError, api};
+use crate::alert::Alerts;
 use crate::config::Settings;
 use crate::health::Table;
 use crate::metrics::Registry;
@@ -126,9 +130,11 @@ impl App {
             files: Box::new(move || files_as_json(&files.borrow())),
             started,
         };
+        let sources = Arc::new(sources);
+        tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
         let reload = reload_by(handle.clone());
         tasks.spawn(async move {
-            if let Err(error) = admin::serve(listener, admin, Arc::new(sources), reload).await {
+            if let Err(error) = admin::serve(listener, admin, sources, reload).await {
                 error!("admin and control socket ended: {error}");
             }
         });
@@ -194,6 +200,14 @@ fn tell_ready(overview: &watch::Receiver<Arc<Overview>>) {
         warn!("there is no zone to serve; a file NAME.zone in the zones folder adds one, now or later");
     }
     info!(zones = served, broken = overview.zones.len() - served, "ready");
+}
+
+/// What this server calls itself before people: `identity.id`, or the name of the machine.
+pub fn server_name(settings: &Settings) -> Arc<str> {
+    match &settings.identity.id {
+        Some(id) => id.as_str().into(),
+        None => uname().nodename().to_string_lossy().into(),
+    }
 }
 
 fn reload_by(handle: Handle) -> admin::Reload {

@@ -15,13 +15,14 @@
 //! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` | the world as it is served now, the protocol, zone transfers as messages, and a crowd to try pools on; still pure |
-//! | 3 | `server` `probe` `reload` `admin` | tasks with sockets, files and clocks; none knows another |
+//! | 3 | `server` `probe` `reload` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
 //!
 //! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
 
 pub mod admin;
+pub mod alert;
 pub mod answer;
 pub mod app;
 pub mod cli;

@@ -27,7 +27,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    pub(super) fn status(&self) -> api::Status {
+    /// All of it, as it is now.
+    pub fn status(&self) -> api::Status {
         let snapshot = self.reader.load();
         let clock = Clock::now();
         let (faults, zones) = (self.files)();

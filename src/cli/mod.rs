@@ -5,11 +5,13 @@
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
 //! kofn status | reload    to the running server, over the control socket
+//! kofn alert              a test to everyone who is told of alerts
 //! kofn completions | man  made from this definition
 //! ```
 //!
 //! Every command that a script would read has `--json`, and ends with a code of sysexits.h (`exit`).
 
+mod alert;
 mod check;
 mod completions;
 mod control;
@@ -58,6 +60,7 @@ enum Command {
     Spread(spread::Args),
     Status(status::Args),
     Reload(reload::Args),
+    Alert(alert::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -87,6 +90,7 @@ impl Command {
             Self::Spread(arguments) => arguments.run().map(done),
             Self::Status(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
+            Self::Alert(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),
             Self::Man(arguments) => arguments.run().map(done),
         }

@@ -12,6 +12,7 @@
 //!
 //! Not here: whether a policy fits its zone (`snapshot`), and when files are read again (`reload`).
 
+mod alert;
 mod check;
 mod fault;
 mod policy;
@@ -24,6 +25,7 @@ mod transfer;
 mod trust;
 mod value;
 
+pub use alert::{Alert, AlertKind};
 pub use check::{Check, CheckKind, HttpCheck, StatusRanges};
 pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::alert::ALERT;
 use super::check::CHECK;
 use super::policy::ROOT;
 use super::pool::POOL;
@@ -36,7 +37,8 @@ pub struct KeyReference {
 
 /// Every table of both files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
-    let settings = [&SETTINGS, &ADMIN, &LIMITS, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
+    let settings =
+        [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
     let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
     settings.into_iter().chain(policy).filter(|table| !table.keys.is_empty()).collect()
 }
@@ -76,7 +78,8 @@ mod tests {
 
     #[test]
     fn every_default_is_read_by_its_own_key() {
-        let all = [&SETTINGS, &ADMIN, &LIMITS, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER];
+        let all =
+            [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER];
         for keys in all {
             for key in keys.keys {
                 assert!(key.default_reads(), "{} {}", keys.header, key.name());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use super::alert::{self, ALERT, Alert};
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub workers: usize,
     /// Where the page, the metrics and the API are read; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// Who is told when something goes wrong.
+    pub alert: Alert,
     /// What one client or all may take.
     pub limits: Limits,
     /// What the server tells about itself.
@@ -65,7 +68,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "limits" "identity" "cookies" "key" {
+    SETTINGS "" with "admin" "alert" "limits" "identity" "cookies" "key" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         ZONES: PathBuf = "zones", path, "\"zones\"",
@@ -149,6 +152,7 @@ fn read(root: &Section<'_>) -> Settings {
         state: root.value(&STATE),
         workers,
         admin: admin.value(&ADMIN_LISTEN),
+        alert: alert::read(&root.table("alert", &ALERT)),
         limits: limits(&root.table("limits", &LIMITS)),
         identity: identity(&root.table("identity", &IDENTITY)),
         cookies: secret::cookies(&root.table("cookies", &secret::COOKIES)),

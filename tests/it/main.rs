@@ -4,6 +4,7 @@
 //! serve    the shipped zones, answered          reload     files that change under it
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
+//! alert    who is told when something breaks
 //! probing  dead backends and the hands they leave
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! spread      the worst overload against the optimum, and what holds for every ring
@@ -11,6 +12,7 @@
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
 
+mod alert;
 mod cli;
 mod garbage;
 mod harness;

@@ -1,0 +1,96 @@
+//! What of the status is an alert.
+
+use std::sync::Arc;
+
+use super::server_name;
+use crate::admin;
+use crate::admin::api::{Family, Pool, Status, ZoneState};
+use crate::alert::{self, Conditions};
+use crate::config::AlertKind;
+use crate::snapshot::Publisher;
+
+/// The alerts' view of everything.
+pub(super) fn sources(publisher: &Arc<Publisher>, status: &Arc<admin::Sources>) -> alert::Sources {
+    let (reader, status) = (publisher.reader(), Arc::clone(status));
+    alert::Sources {
+        generations: publisher.generations(),
+        look: Box::new(move || conditions(&status.status())),
+        settings: Box::new(move || {
+            let settings = Arc::clone(&reader.load().settings);
+            (settings.alert.clone(), server_name(&settings))
+        }),
+    }
+}
+
+/// Everything in `status` that somebody should be told of.
+fn conditions(status: &Status) -> Conditions {
+    let mut conditions = Conditions::default();
+    for pool in &status.pools {
+        for family in &pool.families {
+            of_family(pool, family, &mut conditions);
+        }
+    }
+    if let Some(first) = status.faults.first() {
+        conditions.add(AlertKind::Fault, "settings or zones folder", first.as_str());
+    }
+    for zone in &status.zones {
+        let (what, why) = match zone.state {
+            ZoneState::Current => continue,
+            ZoneState::Stale => ("not taken", &zone.errors),
+            ZoneState::Held => ("held until confirmed", &zone.held),
+            ZoneState::Broken => ("SERVFAIL", &zone.errors),
+        };
+        let why = why.first().map_or("", String::as_str);
+        conditions.add(AlertKind::Fault, format!("zone {}, {what}", zone.name), why);
+    }
+    conditions
+}
+
+fn of_family(pool: &Pool, family: &Family, conditions: &mut Conditions) {
+    if family.panic {
+        let detail = "too few members are healthy, so all are handed out";
+        conditions.add(AlertKind::Panic, format!("{} {}", pool.name, family.rtype), detail);
+    }
+    for member in family.members.iter().filter(|member| member.verdict == "down") {
+        let reason = member.last_error.as_deref().unwrap_or_default();
+        conditions.add(AlertKind::Down, format!("{} {}", pool.name, member.address), reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_down_in_panic_or_at_fault_is_told() {
+        let member = |address: &str, verdict: &str| {
+            json!({"address": address, "weight": 1.0, "verdict": verdict, "served": true, "standing": "served",
+                   "since": null, "last_probe": null, "last_error": "timed out"})
+        };
+        let zone = |name: &str, state: &str| {
+            json!({"name": name, "file": "x", "state": state, "serial": 1, "records": 1, "loaded": null,
+                   "errors": ["x:1:1: bad", "x:2:1: worse"], "held": ["less"], "warnings": []})
+        };
+        let status: Status = serde_json::from_value(json!({
+            "version": "1", "pid": 1, "started": "1970-01-01T00:00:00Z", "generation": 1,
+            "faults": ["kofn.toml:1:1: bad"],
+            "zones": [zone("a.test.", "current"), zone("b.test.", "stale"), zone("c.test.", "broken"),
+                      zone("d.test.", "held")],
+            "pools": [{"name": "www.a.test.", "zone": "a.test.", "check": "web", "families": [
+                {"type": "A", "k": 2, "eligible": 2, "panic": true,
+                 "members": [member("192.0.2.1", "up"), member("192.0.2.2", "down")]}]}],
+            "queries": {"received": 0, "outcomes": {}},
+        }))
+        .unwrap();
+        let mut expected = Conditions::default();
+        expected.add(AlertKind::Down, "www.a.test. 192.0.2.2", "timed out");
+        expected.add(AlertKind::Panic, "www.a.test. A", "too few members are healthy, so all are handed out");
+        expected.add(AlertKind::Fault, "settings or zones folder", "kofn.toml:1:1: bad");
+        expected.add(AlertKind::Fault, "zone b.test., not taken", "x:1:1: bad");
+        expected.add(AlertKind::Fault, "zone c.test., SERVFAIL", "x:1:1: bad");
+        expected.add(AlertKind::Fault, "zone d.test., held until confirmed", "less");
+        assert_eq!(conditions(&status), expected);
+    }
+}
