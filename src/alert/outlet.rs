@@ -59,7 +59,7 @@ impl Outlet {
     /// Everyone who is told.
     pub(super) fn all(alert: &Alert) -> impl Iterator<Item = Self> {
         let command = alert.command.clone().map(|words| Self::Command(Command(words)));
-        let webhook = alert.webhook.as_ref().map(|url| Self::Webhook(Webhook::new(url)));
+        let webhook = alert.webhook.as_ref().map(|url| Self::Webhook(Webhook::new(url, &alert.webhook_trust)));
         command.into_iter().chain(webhook)
     }
 

@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::outlet::DeliveryError;
+use crate::config::Trust;
+#[cfg(feature = "encrypted")]
+use crate::tls;
 
 const AGENT: &str = concat!("kofn/", env!("CARGO_PKG_VERSION"));
 
@@ -21,19 +24,37 @@ pub(super) struct Webhook {
     url: Uri,
     host: String,
     port: u16,
+    #[cfg_attr(not(feature = "encrypted"), expect(dead_code, reason = "without TLS nobody shows a certificate"))]
+    trust: Trust,
 }
 
 impl Webhook {
-    pub(super) fn new(url: &Uri) -> Self {
+    pub(super) fn new(url: &Uri, trust: &Trust) -> Self {
         let host = url.host().expect("the settings take no URL without one");
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
-        Self { url: url.clone(), host, port }
+        Self { url: url.clone(), host, port, trust: trust.clone() }
     }
 
     pub(super) async fn post(&self, json: &str) -> Result<(), DeliveryError> {
         let stream = TcpStream::connect((&*self.host, self.port)).await.map_err(passing)?;
-        self.exchange(stream, json).await
+        match self.url.scheme_str() {
+            Some("https") => self.exchange(self.secure(stream).await?, json).await,
+            _ => self.exchange(stream, json).await,
+        }
+    }
+
+    /// The roots are read for each document: there are few, and roots change while a server runs for years.
+    #[cfg(feature = "encrypted")]
+    async fn secure(&self, stream: TcpStream) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, DeliveryError> {
+        let client = tls::Client::new(&self.trust, &[b"http/1.1"]).map_err(passing)?;
+        client.handshake(&self.host, stream).await.map_err(passing)
+    }
+
+    /// The settings of such a build take no https URL.
+    #[cfg(not(feature = "encrypted"))]
+    async fn secure(&self, _: TcpStream) -> Result<TcpStream, DeliveryError> {
+        Err(DeliveryError::Final(format!("{}: this kofn was built without TLS", self.url)))
     }
 
     async fn exchange<S>(&self, stream: S, json: &str) -> Result<(), DeliveryError>
@@ -96,7 +117,7 @@ mod tests {
             stream.write_all(response.as_bytes()).await.unwrap();
             String::from_utf8(request).unwrap()
         });
-        let outcome = Webhook::new(&url.parse().unwrap()).post("{\"text\":\"x\"}").await;
+        let outcome = Webhook::new(&url.parse().unwrap(), &Trust::System).post("{\"text\":\"x\"}").await;
         (server.await.unwrap(), outcome)
     }
 
@@ -121,5 +142,42 @@ mod tests {
             let error = post("", response).await.1.expect_err("refused");
             assert_eq!(matches!(error, DeliveryError::Final(_)), is_final, "{response} {error}");
         }
+    }
+
+    #[cfg(feature = "encrypted")]
+    #[tokio::test]
+    async fn an_encrypted_webhook_shows_a_certificate_that_is_believed() {
+        use std::sync::Arc;
+
+        use rustls::pki_types::PrivateKeyDer;
+
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let server = tokio::spawn(async move {
+            loop {
+                let Ok(mut stream) = acceptor.accept(listener.accept().await.unwrap().0).await else { continue };
+                let mut request = [0; 4096];
+                while !request.contains(&b'}') {
+                    assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+        });
+        let refusal = Webhook::new(&url, &Trust::System).post("{}").await.expect_err("nobody knows the issuer");
+        assert!(refusal.to_string().starts_with("certificate "), "{refusal}");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+        let trust = Trust::Authorities(crate::config::Authorities::load(&folder.path().join("ca.pem")).unwrap());
+        Webhook::new(&url, &trust).post("{}").await.expect("the certificate is its own authority");
+        server.abort();
     }
 }

@@ -1,12 +1,12 @@
 //! `[alert]`: who is told when something goes wrong, and when it is over.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::Uri;
 
 use super::reader::{Item, Section, keys};
+use super::trust::{Authorities, Trust};
 use super::value::{duration, list, path, text, word};
 
 /// Who is told of what.
@@ -16,8 +16,8 @@ pub struct Alert {
     pub command: Option<Vec<String>>,
     /// Where a JSON document is posted.
     pub webhook: Option<Uri>,
-    /// A file of certificates in PEM that sign the webhook's, instead of those that the system trusts.
-    pub webhook_ca: Option<PathBuf>,
+    /// Whose certificates the webhook may have.
+    pub webhook_trust: Trust,
     /// Two deliveries are at least so far apart; what happens meanwhile goes with the next.
     pub every: Duration,
     /// What is told.
@@ -62,7 +62,7 @@ keys! {
              standard input, and `KOFN_ALERT` holds it in one line of text.";
         WEBHOOK: Uri = "webhook", url, "",
             "Where the JSON document is posted. Its `text` is what chat services show.";
-        WEBHOOK_CA: PathBuf = "webhook_ca", path, "",
+        WEBHOOK_CA: Authorities = "webhook_ca", authorities, "",
             "Certificates in PEM that sign the webhook's; without it those count that the system trusts.";
         EVERY: Duration = "every", duration::<1_000, 86_400_000>, "\"10s\"",
             "How far two deliveries are apart at least. What happens meanwhile goes with the next.";
@@ -75,7 +75,7 @@ pub(super) fn read(section: &Section<'_>) -> Alert {
     Alert {
         command: section.written(&COMMAND),
         webhook: section.written(&WEBHOOK),
-        webhook_ca: section.written(&WEBHOOK_CA),
+        webhook_trust: section.written(&WEBHOOK_CA).map(Trust::Authorities).unwrap_or_default(),
         every: section.value(&EVERY),
         on: section.value(&ON),
     }
@@ -100,6 +100,13 @@ fn url(item: &Item<'_>) -> Option<Uri> {
             .wrong_as("this kofn was built without TLS", "an http URL, or a build with the feature `encrypted`");
     }
     Some(uri)
+}
+
+fn authorities(item: &Item<'_>) -> Option<Authorities> {
+    match Authorities::load(&path(item)?) {
+        Ok(authorities) => Some(authorities),
+        Err(error) => item.wrong_as(error, "a file of certificates in PEM, relative to this file or absolute"),
+    }
 }
 
 fn kinds(item: &Item<'_>) -> Option<BTreeSet<AlertKind>> {
