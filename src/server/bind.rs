@@ -69,7 +69,9 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
     for address in &settings.listen {
         let bound = free_for_both(*address)?;
         for sockets in &mut workers {
-            sockets.udp.push(udp(bound).map_err(|source| BindError::new(*address, "UDP", source))?);
+            sockets.udp.push(
+                udp(bound, settings.limits.udp_payload).map_err(|source| BindError::new(*address, "UDP", source))?,
+            );
             sockets.tcp.push(tcp(bound).map_err(|source| BindError::new(*address, "TCP", source))?);
         }
         addresses.push(bound);
@@ -117,10 +119,10 @@ fn alone(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Sock
     Ok(socket)
 }
 
-fn udp(address: SocketAddr) -> io::Result<Socket> {
+fn udp(address: SocketAddr, payload: u16) -> io::Result<Socket> {
     let socket = unbound(address, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(true)?;
-    batch::prepare(&socket, address)?;
+    batch::prepare(&socket, address, payload)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_write_timeout(Some(SEND_PATIENCE))?;

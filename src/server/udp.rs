@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use socket2::Socket;
 
-use super::batch::{Batch, Poll};
+use super::batch::{self, Batch, Poll};
 use super::engine::Engine;
 use crate::metrics::Event;
 
@@ -14,62 +14,92 @@ const TURN: usize = 16;
 /// Turns after the end: a full receive buffer holds about six, and a flood is not to keep us for ever.
 const LAST_TURNS: usize = 8;
 
+/// So many full batches one behind the other may have left a full buffer behind them, whose drops are then asked for.
+/// Drops take a buffer of queries, and no buffer is smaller than this.
+const SPELL: u32 = 4;
+/// Full batches after which drops are asked for although the flood goes on: some milliseconds.
+const LONG_SPELL: u32 = 256;
+
 /// One thread's sockets and engine.
 pub(super) struct Worker {
-    sockets: Vec<Socket>,
-    /// The drop count that the kernel told last, for each socket.
-    overflows: Vec<u32>,
+    doors: Vec<Door>,
     engine: Engine,
     reply_size: usize,
 }
 
+/// One socket.
+struct Door {
+    socket: Socket,
+    /// How many datagrams the kernel had dropped when it was asked last.
+    dropped: u32,
+    /// Full batches since then.
+    full: u32,
+}
+
 impl Worker {
     pub(super) fn new(sockets: Vec<Socket>, engine: Engine, reply_size: usize) -> Self {
-        Self { overflows: vec![0; sockets.len()], sockets, engine, reply_size }
+        let doors = sockets.into_iter().map(|socket| Door { socket, dropped: 0, full: 0 }).collect();
+        Self { doors, engine, reply_size }
     }
 
     /// Answers until the other end of `stop` is closed, and then what has arrived by then.
     pub(super) fn run(mut self, stop: &PipeReader) {
-        let mut batch = Batch::new(self.reply_size);
-        let mut poll = Poll::new(&self.sockets, stop.as_fd());
+        let sockets: Vec<_> = self.doors.iter().map(|door| &door.socket).collect();
+        let mut batch = Batch::new(&sockets, self.reply_size);
+        let mut poll = Poll::new(&sockets, stop.as_fd());
         let mut more = false;
         while !poll.is_stopped() {
             poll.wait(!more);
             more = false;
-            for place in 0..self.sockets.len() {
+            for place in 0..self.doors.len() {
                 if poll.is_ready(place) {
                     more |= self.turn(place, &mut batch);
                 }
             }
         }
-        for place in 0..self.sockets.len() {
+        for place in 0..self.doors.len() {
             let _ = (0..LAST_TURNS).any(|_| !self.turn(place, &mut batch));
         }
     }
 
     /// Answers what waits at one socket, for a while; says whether there is likely more.
     fn turn(&mut self, place: usize, batch: &mut Batch) -> bool {
-        let socket = &self.sockets[place];
+        let Self { doors, engine, .. } = self;
+        let door = &mut doors[place];
         for _ in 0..TURN {
             // An error here is that nothing waits, or one that an ICMP message left on the socket and that is gone with
             // having been told. There is no packet to count.
-            if batch.receive(socket).is_err() {
+            if batch.receive(&door.socket).is_err() {
+                door.end_of_spell(engine);
                 return false;
             }
-            let mut moment = self.engine.moment();
-            batch.answer(|query, peer, reply| moment.answer(query, peer, reply));
-            let lost = batch.send(socket);
+            let mut moment = engine.moment();
+            let lost = batch.answer(&door.socket, |query, peer, reply| moment.answer(query, peer, reply));
             if lost > 0 {
-                self.engine.event(Event::SendFailed, lost as u64);
-            }
-            if let Some(overflow) = batch.overflow() {
-                let told = std::mem::replace(&mut self.overflows[place], overflow);
-                self.engine.event(Event::ReceiveOverflow, u64::from(overflow.wrapping_sub(told)));
+                engine.event(Event::SendFailed, lost as u64);
             }
             if !batch.is_full() {
+                door.end_of_spell(engine);
                 return false;
+            }
+            door.full += 1;
+            if door.full >= LONG_SPELL {
+                door.end_of_spell(engine);
             }
         }
         true
+    }
+}
+
+impl Door {
+    /// Counts what the kernel has dropped, if it may have: asked beside the packets, it would tell with each of them.
+    fn end_of_spell(&mut self, engine: &Engine) {
+        if std::mem::take(&mut self.full) < SPELL {
+            return;
+        }
+        if let Some(dropped) = batch::dropped(&self.socket) {
+            let before = std::mem::replace(&mut self.dropped, dropped);
+            engine.event(Event::ReceiveOverflow, u64::from(dropped.wrapping_sub(before)));
+        }
     }
 }

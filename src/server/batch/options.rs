@@ -1,0 +1,68 @@
+//! The options of a UDP socket that the loop lives by, and what the kernel made of them.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use socket2::Socket;
+
+/// Octets of payload that every path carries whole: IPv6 promises packets of 1,280.
+const SAFE: u16 = 1232;
+
+/// Makes a UDP socket ready for batches, with replies of `payload` octets at most.
+///
+/// # Errors
+/// When the kernel will not say which address a query to a wildcard was sent to.
+pub(in crate::server) fn prepare(socket: &Socket, address: SocketAddr, payload: u16) -> io::Result<()> {
+    // A kernel without it gives each datagram on its own, which works as well.
+    let _ = set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    // Path MTUs learned from ICMP are anybody's word: whoever forges one would have our replies sent in fragments, and
+    // fragments can be forged (RFC 9715). None of these lets the kernel listen to it; without them the socket is only less
+    // well defended, which is no reason not to serve.
+    let _ = if address.is_ipv6() {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)
+    } else if payload <= SAFE {
+        // DF (RFC 9715 section 3.1). It also spares the kernel a number for each packet by which fragments would be joined.
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
+    } else {
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
+    };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        IpAddr::V6(ip) if ip.is_unspecified() => set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the kernel joins datagrams of one client into trains for this socket (Linux 5.0).
+pub(super) fn receives_trains(socket: &Socket) -> bool {
+    get::<libc::c_int>(socket, libc::SOL_UDP, libc::UDP_GRO).is_ok_and(|on| on != 0)
+}
+
+/// Whether the kernel takes trains of replies apart (Linux 4.18). One that does not would send them as one datagram.
+pub(super) fn sends_trains(socket: &Socket) -> bool {
+    get::<libc::c_int>(socket, libc::SOL_UDP, libc::UDP_SEGMENT).is_ok()
+}
+
+/// Datagrams that the kernel has dropped at the socket since it was opened, modulo 2³².
+pub(in crate::server) fn dropped(socket: &Socket) -> Option<u32> {
+    const SO_MEMINFO: libc::c_int = 55;
+    const DROPS: usize = 8;
+    get::<[u32; DROPS + 1]>(socket, libc::SOL_SOCKET, SO_MEMINFO).ok().map(|info| info[DROPS])
+}
+
+pub(super) fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let size = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the kernel reads `size` octets of `value`, which lives until the call returns; the socket is open.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `T` is a number or an array of numbers.
+fn get<T: Default + Copy>(socket: &Socket, level: libc::c_int, option: libc::c_int) -> io::Result<T> {
+    let (mut value, mut size) = (T::default(), size_of::<T>() as libc::socklen_t);
+    // SAFETY: the kernel writes at most `size` octets to `value`, and any octets are a value of a `T` made of numbers, which
+    // are all that this file asks for; both live until the call returns.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut size) };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
