@@ -65,6 +65,8 @@ impl<'b> Sink<'b> {
 pub struct Names {
     seen: [Seen; MOST_SUFFIXES],
     count: usize,
+    /// Scratch: the hashes of the suffixes of the name at hand, the whole name first.
+    hashes: [u16; MOST_LABELS],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,12 +76,14 @@ struct Seen {
 }
 
 const MOST_SUFFIXES: usize = 160;
+/// Labels of the longest name.
+const MOST_LABELS: usize = 127;
 /// The furthest offset that fourteen bits of a pointer reach.
 const FURTHEST: usize = 0x3fff;
 
 impl Default for Names {
     fn default() -> Self {
-        Self { seen: [Seen::default(); MOST_SUFFIXES], count: 0 }
+        Self { seen: [Seen::default(); MOST_SUFFIXES], count: 0, hashes: [0; MOST_LABELS] }
     }
 }
 
@@ -91,20 +95,21 @@ impl Names {
 
     /// Remembers `name`, which stands whole at `at`, with all its suffixes.
     pub fn note(&mut self, name: NameRef<'_>, at: usize) {
-        let (hashes, labels) = suffix_hashes(name);
+        self.hash_suffixes(name);
         let mut start = at;
-        for (hash, label) in hashes[..labels].iter().zip(name.labels()) {
-            self.remember(*hash, start);
+        for (index, label) in name.labels().enumerate() {
+            self.remember(self.hashes[index], start);
             start += 1 + label.len();
         }
     }
 
     /// Appends `name`, pointing at the longest suffix that stands in the message already. `None` when there is no room.
     pub fn put(&mut self, name: NameRef<'_>, sink: &mut Sink<'_>) -> Option<()> {
-        let (hashes, labels) = suffix_hashes(name);
+        let labels = self.hash_suffixes(name);
         let mut rest = name;
-        for hash in &hashes[..labels] {
-            if let Some(at) = self.find(*hash, rest, &sink.buffer[..sink.len]) {
+        for index in 0..labels {
+            let hash = self.hashes[index];
+            if let Some(at) = self.find(hash, rest, &sink.buffer[..sink.len]) {
                 if sink.room() < 2 {
                     return None;
                 }
@@ -115,7 +120,7 @@ impl Names {
             if sink.room() < label_len {
                 return None;
             }
-            self.remember(*hash, sink.len);
+            self.remember(hash, sink.len);
             sink.put(&rest.as_bytes()[..label_len]);
             rest = rest.parent().expect("a name has as many parents as labels");
         }
@@ -133,6 +138,21 @@ impl Names {
         }
     }
 
+    /// Hashes each suffix of the name, from the shortest up; says how many there are.
+    fn hash_suffixes(&mut self, name: NameRef<'_>) -> usize {
+        let mut labels = 0;
+        for label in name.labels() {
+            self.hashes[labels] = label_hash(label);
+            labels += 1;
+        }
+        let mut suffix = 7u16;
+        for hash in self.hashes[..labels].iter_mut().rev() {
+            suffix = suffix.wrapping_mul(0x6d2b).wrapping_add(*hash);
+            *hash = suffix;
+        }
+        labels
+    }
+
     fn remember(&mut self, hash: u16, at: usize) {
         if self.count < MOST_SUFFIXES && at <= FURTHEST {
             self.seen[self.count] = Seen { hash, at: at as u16 };
@@ -146,23 +166,12 @@ impl Names {
     }
 }
 
-/// A hash of each suffix, the whole name first. Case does not count.
-fn suffix_hashes(name: NameRef<'_>) -> ([u16; 128], usize) {
-    let mut hashes = [0u16; 128];
-    let mut labels = 0;
-    for label in name.labels() {
-        let folded = label.iter().fold(label.len() as u16, |hash, octet| {
-            hash.wrapping_mul(31).wrapping_add(u16::from(octet.to_ascii_lowercase()))
-        });
-        hashes[labels] = folded;
-        labels += 1;
-    }
-    let mut suffix = 7u16;
-    for hash in hashes[..labels].iter_mut().rev() {
-        suffix = suffix.wrapping_mul(0x6d2b).wrapping_add(*hash);
-        *hash = suffix;
-    }
-    (hashes, labels)
+/// A hash of a label; case does not count. Labels that differ elsewhere only are told apart when they are compared, which
+/// costs less than to read every octet of every name.
+#[inline]
+fn label_hash(label: &[u8]) -> u16 {
+    let [first, middle, last] = [0, label.len() / 2, label.len() - 1].map(|at| u16::from(label[at] | 0x20));
+    (first << 8 | last).wrapping_mul(0x6d2b) ^ middle << 5 ^ label.len() as u16
 }
 
 /// Whether `name` stands at `at` in a message that we wrote: its pointers all lead backwards.
