@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! in:   answer of a primary ─► response (header, records) ─► intake (AXFR, IXFR; all or nothing) ─► apply ─► Zone
+//! out:  request ─► send (one SOA, journal's difference or the whole zone) ─► messages
 //! both: request, answers ◄─► tsig: signed and checked as octets
 //! ```
 //!
@@ -12,8 +13,10 @@
 
 mod apply;
 mod intake;
+pub mod journal;
 mod misbehaviour;
 mod response;
+pub mod send;
 pub mod tsig;
 
 pub use apply::{apply, build};

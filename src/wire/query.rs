@@ -134,6 +134,23 @@ impl<'m> Query<'m> {
         if at == self.message.len() { Ok(extras) } else { Err(Malformed) }
     }
 
+    /// SERIAL of the first SOA record behind the question: what a client of IXFR has (RFC 1995 section 3), or what a NOTIFY
+    /// tells of (RFC 1996 section 3.7).
+    pub fn soa_serial(&self, question: &Question) -> Option<u32> {
+        let records = usize::from(self.count(6)) + usize::from(self.count(8));
+        let mut at = question.end();
+        for _ in 0..records {
+            let record = self.record(at).ok()?;
+            if record.rtype == Type::SOA {
+                // Names before the five numbers may be compressed; the numbers are last.
+                let numbers = record.rdata.last_chunk::<20>()?;
+                return Some(u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]]));
+            }
+            at = record.end;
+        }
+        None
+    }
+
     fn count(&self, at: usize) -> u16 {
         u16::from_be_bytes([self.message[at], self.message[at + 1]])
     }
@@ -204,6 +221,20 @@ mod tests {
         assert_eq!(name.name().to_string(), "www.a.");
         assert_eq!((question.qtype, question.qclass), (Type::A, Class::IN));
         assert_eq!(query.extras(&question), Ok(Extras::default()));
+    }
+
+    #[test]
+    fn the_serial_of_a_client_is_read() {
+        let soa = b"\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x18\xc0\x0c\xc0\x0c\0\x01\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        for counts in [[1, 1, 0, 0], [1, 0, 1, 0]] {
+            let octets = message(counts, &[QUESTION, soa].concat());
+            let query = Query::new(&octets).unwrap();
+            let question = query.question(&mut LowerName::default()).unwrap();
+            assert_eq!(query.soa_serial(&question), Some(0x0001_0002));
+        }
+        let octets = message([1, 0, 1, 0], QUESTION);
+        let query = Query::new(&octets).unwrap();
+        assert_eq!(query.soa_serial(&query.question(&mut LowerName::default()).unwrap()), None);
     }
 
     #[test]

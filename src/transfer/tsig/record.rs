@@ -1,7 +1,7 @@
 //! The TSIG record: found at the end of a message, taken off, put on, and what of it a MAC covers.
 
 use super::Key;
-use crate::wire::{Class, HEADER, MAX_NAME, Name, NameRef, Type};
+use crate::wire::{Class, HEADER, Name, NameRef, Type, expand_name};
 
 /// A TSIG record that stands at the end of a message (RFC 8945 section 4.2).
 pub(super) struct TsigRecord<'m> {
@@ -45,7 +45,8 @@ impl<'m> TsigRecord<'m> {
     /// The TSIG record that ends the message; `None` if there is none.
     pub(super) fn find(message: &'m [u8]) -> Result<Option<Self>, Broken> {
         let Some(at) = last_additional(message)? else { return Ok(None) };
-        let (name, at_type) = read_name(message, at)?;
+        let mut name = Vec::new();
+        let at_type = expand_name(message, at, &mut name).map_err(|_| Broken)?;
         let fixed = message.get(at_type..at_type + 10).ok_or(Broken)?;
         if fixed[..2] != Type::TSIG.0.to_be_bytes() {
             return Ok(None);
@@ -64,7 +65,8 @@ impl<'m> TsigRecord<'m> {
         }
         let stamp =
             Stamp { time: u64::from_be_bytes([0, 0, t1, t2, t3, t4, t5, t6]), fudge: u16::from_be_bytes([f1, f2]) };
-        let (name, algorithm) = (name.to_lower(), algorithm.to_name().to_lower());
+        let name = NameRef::from_valid(&name).to_name().to_lower();
+        let algorithm = algorithm.to_name().to_lower();
         let (original_id, error) = ([i1, i2], u16::from_be_bytes([e1, e2]));
         Ok(Some(Self { at, name, algorithm, stamp, mac, original_id, error, other }))
     }
@@ -157,39 +159,6 @@ fn skip_name(message: &[u8], mut at: usize) -> Result<usize, Broken> {
             0 => return Ok(at + 1),
             length @ 1..=63 => at += 1 + usize::from(length),
             0xc0.. => return Ok(at + 2),
-            _ => return Err(Broken),
-        }
-    }
-}
-
-/// The name at `at`, which may be compressed, and where what follows it starts.
-fn read_name(message: &[u8], start: usize) -> Result<(Name, usize), Broken> {
-    let end = skip_name(message, start)?;
-    let (mut octets, mut at, mut limit) = (Vec::with_capacity(MAX_NAME), start, start);
-    loop {
-        let length = *message.get(at).ok_or(Broken)?;
-        match length {
-            0xc0.. => {
-                let low = *message.get(at + 1).ok_or(Broken)?;
-                at = usize::from(length & 0x3f) << 8 | usize::from(low);
-                // Each pointer leads further back than where the last one led: no chain of them is without end.
-                if at >= limit {
-                    return Err(Broken);
-                }
-                limit = at;
-            }
-            0..=63 => {
-                let label = message.get(at..at + 1 + usize::from(length)).ok_or(Broken)?;
-                octets.extend_from_slice(label);
-                if length == 0 {
-                    let name = NameRef::parse(&octets).map_err(|_| Broken)?.to_name();
-                    return Ok((name, end));
-                }
-                if octets.len() > MAX_NAME {
-                    return Err(Broken);
-                }
-                at += label.len();
-            }
             _ => return Err(Broken),
         }
     }
