@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where the status is.
 pub const STATUS_PATH: &str = "/api/v1/status";
+/// Where the metrics are, for Prometheus.
+pub const METRICS_PATH: &str = "/metrics";
 /// Where a reload is asked for, by POST and on the control socket only.
 pub const RELOAD_PATH: &str = "/api/v1/reload";
 /// The same, and what was held is taken.

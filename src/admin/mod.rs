@@ -1,7 +1,8 @@
 //! Layer 3: watching and steering the running server over HTTP.
 //!
 //! ```text
-//! admin.listen, loopback ──────► GET  /api/v1/status ─┐
+//! admin.listen, loopback ──────► GET  /metrics ───────┐
+//!                                GET  /api/v1/status ─┤
 //! state/control.sock, mode 0600 ► GET  /api/v1/status ─┴─► Sources: snapshot, verdicts, counters, files
 //!                                POST /api/v1/reload ───► whoever reads the files
 //! ```
@@ -13,6 +14,8 @@
 
 pub mod api;
 mod control;
+mod expose;
+mod guard;
 mod status;
 
 use std::future::Future;
@@ -23,10 +26,14 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
+
+use expose::Exposition;
 
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use status::Sources;
@@ -60,17 +67,29 @@ pub async fn serve(
     sources: Arc<Sources>,
     reload: Reload,
 ) -> io::Result<()> {
-    let reading = Router::new().route(api::STATUS_PATH, get(status)).with_state(sources);
+    let exposition = Arc::new(Exposition::of(Arc::clone(&sources)));
+    let metrics = Router::new().route(api::METRICS_PATH, get(metrics)).with_state(exposition);
+    let reading = Router::new().route(api::STATUS_PATH, get(status)).with_state(sources).merge(metrics);
     let steering = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
     let control = axum::serve(control, reading.clone().merge(steering));
     match admin {
         None => control.await,
-        Some(admin) => tokio::try_join!(control, axum::serve(admin, reading)).map(|((), ())| ()),
+        Some(admin) => {
+            let reading = reading.layer(from_fn(guard::check_host));
+            tokio::try_join!(control, axum::serve(admin, reading)).map(|((), ())| ())
+        }
     }
 }
 
 async fn status(State(sources): State<Arc<Sources>>) -> Json<api::Status> {
     Json(sources.status())
+}
+
+async fn metrics(State(exposition): State<Arc<Exposition>>) -> Response {
+    match exposition.render() {
+        Ok(text) => ([(CONTENT_TYPE, expose::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 /// The words after the question mark of [`api::FORCED_RELOAD_PATH`].

@@ -1,0 +1,243 @@
+//! Every metric, in the order of the manual.
+
+use jiff::Timestamp;
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
+
+use super::{Metric, Sample, View, process};
+use crate::admin::api::{Family, Member, Pool, Zone, ZoneState};
+use crate::metrics::{Event, Outcome, QueryType, Transport};
+
+pub(super) static METRICS: &[Metric] = &[
+    Metric {
+        name: "kofn_build_info",
+        kind: Gauge,
+        labels: &["version"],
+        meaning: "1, for the version that runs.",
+        samples: |view| vec![sample([&view.status.version], 1.0)],
+    },
+    Metric {
+        name: "kofn_start_time_seconds",
+        kind: Gauge,
+        labels: &[],
+        meaning: "When the program started, in seconds since 1970.",
+        samples: |view| one(Some(seconds(view.status.started))),
+    },
+    Metric {
+        name: "kofn_generation",
+        kind: Gauge,
+        labels: &[],
+        meaning: "The number of the snapshot that is served.",
+        samples: |view| one(Some(view.status.generation as f64)),
+    },
+    Metric {
+        name: "kofn_received",
+        kind: Counter,
+        labels: &["transport"],
+        meaning: "Messages that came in: datagrams, and messages of connections.",
+        samples: |view| {
+            let count = |transport: &Transport| view.totals.received_by(*transport) as f64;
+            Transport::ALL.iter().map(|transport| sample([transport.label()], count(transport))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_queries",
+        kind: Counter,
+        labels: &["transport", "type", "outcome"],
+        meaning: "What became of each message; the outcomes `drop_…` were not answered. Combinations that never came are left out.",
+        samples: queries,
+    },
+    Metric {
+        name: "kofn_events",
+        kind: Counter,
+        labels: &["event"],
+        meaning: "What else happened at the doors, such as datagrams that the kernel dropped because a buffer was full (`udp_receive_overflow`).",
+        samples: |view| {
+            let count = |event: &Event| view.totals.event(*event) as f64;
+            Event::ALL.iter().map(|event| sample([event.label()], count(event))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_settings_faults",
+        kind: Gauge,
+        labels: &[],
+        meaning: "What is wrong with kofn.toml and the zones folder.",
+        samples: |view| one(Some(view.status.faults.len() as f64)),
+    },
+    Metric {
+        name: "kofn_zones",
+        kind: Gauge,
+        labels: &["state"],
+        meaning: "Zones by what their queries get: the files as they stand (`current`), the last good state (`stale`, `held`), SERVFAIL (`broken`).",
+        samples: |view| {
+            let count = |state: ZoneState| view.status.zones.iter().filter(|zone| zone.state == state).count();
+            STATES.iter().map(|(state, name)| sample([name], count(*state) as f64)).collect()
+        },
+    },
+    Metric {
+        name: "kofn_zone_serial",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "The serial of the zone that is served.",
+        samples: |view| zones(view, |zone| zone.serial.map(f64::from)),
+    },
+    Metric {
+        name: "kofn_zone_records",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "How many records are served.",
+        samples: |view| zones(view, |zone| Some(zone.records as f64)),
+    },
+    Metric {
+        name: "kofn_zone_loaded_timestamp_seconds",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "When the zone that is served was read, in seconds since 1970.",
+        samples: |view| zones(view, |zone| zone.loaded.map(seconds)),
+    },
+    Metric {
+        name: "kofn_zone_errors",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "For how many errors the files, as they stand, are not served.",
+        samples: |view| zones(view, |zone| Some(zone.errors.len() as f64)),
+    },
+    Metric {
+        name: "kofn_pool_members",
+        kind: Gauge,
+        labels: &["pool", "type"],
+        meaning: "Addresses in the zone.",
+        samples: |view| families(view, |family| family.members.len() as f64),
+    },
+    Metric {
+        name: "kofn_pool_eligible",
+        kind: Gauge,
+        labels: &["pool", "type"],
+        meaning: "Members that are handed out now.",
+        samples: |view| families(view, |family| family.eligible as f64),
+    },
+    Metric {
+        name: "kofn_pool_panic",
+        kind: Gauge,
+        labels: &["pool", "type"],
+        meaning: "1 while so few members are healthy that all are handed out.",
+        samples: |view| families(view, |family| f64::from(u8::from(family.panic))),
+    },
+    Metric {
+        name: "kofn_member_up",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "What the probes say: 1 for up, 0 for down. Members without a verdict are left out.",
+        samples: |view| {
+            members(view, |member, _| match member.verdict.as_str() {
+                "up" => Some(1.0),
+                "down" => Some(0.0),
+                _ => None,
+            })
+        },
+    },
+    Metric {
+        name: "kofn_member_served",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "1 while the member is in hands.",
+        samples: |view| members(view, |member, _| Some(f64::from(u8::from(member.served)))),
+    },
+    Metric {
+        name: "kofn_member_weight",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "Its share, beside the weights of the others.",
+        samples: |view| members(view, |member, _| Some(member.weight)),
+    },
+    Metric {
+        name: "kofn_member_verdict_timestamp_seconds",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "When the verdict became what it is, in seconds since 1970.",
+        samples: |view| members(view, |member, _| member.since.map(seconds)),
+    },
+    Metric {
+        name: "kofn_member_probe_age_seconds",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "How long ago the last probe ended. Above two intervals the prober is stuck.",
+        samples: |view| members(view, |member, now| member.last_probe.map(|at| seconds(now) - seconds(at))),
+    },
+    Metric {
+        name: "process_resident_memory_bytes",
+        kind: Gauge,
+        labels: &[],
+        meaning: "Memory of the process, in octets.",
+        samples: |_| one(process::resident()),
+    },
+    Metric {
+        name: "process_cpu_seconds",
+        kind: Counter,
+        labels: &[],
+        meaning: "Processor time that the process has used, with the kernel's for it.",
+        samples: |_| one(process::cpu_seconds()),
+    },
+    Metric {
+        name: "process_open_fds",
+        kind: Gauge,
+        labels: &[],
+        meaning: "Open file descriptors.",
+        samples: |_| one(process::open_files()),
+    },
+];
+
+const STATES: [(ZoneState, &str); 4] = [
+    (ZoneState::Current, "current"),
+    (ZoneState::Stale, "stale"),
+    (ZoneState::Held, "held"),
+    (ZoneState::Broken, "broken"),
+];
+
+fn sample<const N: usize>(labels: [&str; N], value: f64) -> Sample {
+    Sample { labels: labels.map(str::to_owned).into(), value }
+}
+
+fn one(value: Option<f64>) -> Vec<Sample> {
+    value.map(|value| sample([], value)).into_iter().collect()
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.as_millisecond() as f64 / 1000.0
+}
+
+fn queries(view: &View) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for transport in Transport::ALL {
+        for query_type in QueryType::ALL {
+            for outcome in Outcome::ALL {
+                let count = view.totals.queries(*transport, *query_type, *outcome);
+                if count > 0 {
+                    let labels = [transport.label(), query_type.label(), outcome.label()];
+                    samples.push(sample(labels, count as f64));
+                }
+            }
+        }
+    }
+    samples
+}
+
+fn zones(view: &View, value: fn(&Zone) -> Option<f64>) -> Vec<Sample> {
+    let zones = view.status.zones.iter();
+    zones.filter_map(|zone| Some(sample([&zone.name], value(zone)?))).collect()
+}
+
+fn families(view: &View, value: fn(&Family) -> f64) -> Vec<Sample> {
+    each_family(view).map(|(pool, family)| sample([&pool.name, &family.rtype], value(family))).collect()
+}
+
+fn members(view: &View, value: fn(&Member, Timestamp) -> Option<f64>) -> Vec<Sample> {
+    let now = Timestamp::now();
+    let members = each_family(view).flat_map(|(pool, family)| family.members.iter().map(move |member| (pool, member)));
+    let samples = members
+        .filter_map(|(pool, member)| Some(sample([&pool.name, &member.address.to_string()], value(member, now)?)));
+    samples.collect()
+}
+
+fn each_family(view: &View) -> impl Iterator<Item = (&Pool, &Family)> {
+    view.status.pools.iter().flat_map(|pool| pool.families.iter().map(move |family| (pool, family)))
+}
