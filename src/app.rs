@@ -32,7 +32,7 @@ use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
-use crate::server::{self, BindError, Bound, Running};
+use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher};
 
@@ -120,7 +120,7 @@ impl App {
             () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
         }
         let registry = Arc::new(Registry::default());
-        let running = bound.run(&publisher.reader(), &registry)?;
+        let running = bound.run(&publisher.reader(), &registry, Handoff::to_nobody())?;
         tasks.spawn(follower.run());
         let files = overview.clone();
         let sources = admin::Sources {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kofn::config::{Settings, ZonePolicy};
 use kofn::metrics::{Outcome, Registry, Transport};
-use kofn::server::bind;
+use kofn::server::{Handoff, bind};
 use kofn::snapshot::{Facts, Publisher, ZoneSource};
 use kofn::wire::{Name, Type};
 use kofn::zone::{Zone, text};
@@ -112,7 +112,7 @@ fn a_query_allocates_nothing() {
     let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(vec![zone()]);
     let registry = Registry::default();
-    let running = bound.run(&publisher.reader(), &registry).expect("threads");
+    let running = bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     udp.connect(address).expect("an address of loopback");
     udp.set_read_timeout(Some(PATIENCE)).expect("an option");

@@ -25,7 +25,9 @@ pub(super) fn is_due(
         (Opcode::QUERY, qtype @ (Type::AXFR | Type::IXFR)) if question.qclass == Class::IN => {
             carries(qtype, client.transport) && {
                 let served = snapshot.zones().exact(name);
-                served.is_some_and(|served| served.policy.transfer.grant(client.address, None).is_some())
+                served.is_some_and(|served| {
+                    served.policy.transfer.grant(client.address, None, client.transport.is_encrypted()).is_some()
+                })
             }
         }
         (Opcode::NOTIFY, Type::SOA) => {

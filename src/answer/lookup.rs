@@ -159,6 +159,7 @@ impl<'a> Lookup<'a> {
         };
         if !self.put_hand(Section::Answer, node, &rrset, self.owner(current), reply)? {
             reply.put_rrset(Section::Answer, self.owner(current), &rrset)?;
+            self.set_serial(&rrset, reply);
             self.put_signatures(Section::Answer, node, self.owner(current), rrset.rtype, reply)?;
         }
         if alias.is_some() {
@@ -256,10 +257,20 @@ impl<'a> Lookup<'a> {
         let (soa, signatures) = self.zone.negative_soa();
         let apex = Owner::Other(self.zone.apex());
         reply.put_rrset(Section::Authority, apex, &soa)?;
+        self.set_serial(&soa, reply);
         if let Some(signatures) = signatures.filter(|_| self.dnssec) {
             reply.put_rrset(Section::Authority, apex, &signatures)?;
         }
         self.proof.write(self, reply)
+    }
+
+    /// The SOA that was just written has the serial that secondaries see.
+    fn set_serial(&self, rrset: &Rrset<'_>, reply: &mut Reply<'_, '_>) {
+        if rrset.rtype == Type::SOA
+            && let Some(serial) = self.served.serial_in_answers()
+        {
+            reply.set_soa_serial(serial);
+        }
     }
 
     /// QTYPE RRSIG: all signatures of the name, as there is no other way to ask for them.

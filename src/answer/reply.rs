@@ -1,7 +1,7 @@
 //! The reply under construction: sections in order, names compressed, nothing half written.
 
 use crate::wire::{ExtendedError, HEADER, LowerName, NameRef, Names, Query, Question, Rcode, ReplyEdns, Sink, Type};
-use crate::zone::{OWNER_IS_QNAME, RECORD_HEADER, Rrset};
+use crate::zone::{OWNER_IS_QNAME, RECORD_HEADER, Rrset, Serial};
 
 /// The sections that records go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,12 @@ impl<'b, 's> Reply<'b, 's> {
             self.put_rdata_names(&[], target.as_bytes(), 1)
         });
         self.settle(start, written, Section::Answer, 1)
+    }
+
+    /// Sets SERIAL of the SOA record that was written last: it is the first of the five numbers that end it.
+    pub(super) fn set_soa_serial(&mut self, serial: Serial) {
+        let at = self.sink.len() - 20;
+        self.sink.written()[at..at + 4].copy_from_slice(&serial.0.to_be_bytes());
     }
 
     /// Empties all sections and sets TC: what does not fit is asked for again by TCP (RFC 2181 section 9).

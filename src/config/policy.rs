@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::check::{self, Check};
 use super::fault::{Fault, Place};
@@ -24,6 +25,14 @@ pub struct ZonePolicy {
     pub warnings: Vec<Fault>,
 }
 
+impl ZonePolicy {
+    /// Whether a client of transfers may get the healthy members of a pool instead of all.
+    pub fn has_healthy_view(&self) -> bool {
+        let by_client = self.transfer.to.iter().any(|grant| grant.view == Some(PoolTransfer::Healthy));
+        self.pools.values().any(|pool| by_client || pool.transfer == PoolTransfer::Healthy)
+    }
+}
+
 /// One pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
@@ -33,6 +42,10 @@ pub struct PoolConfig {
     pub check: Option<Arc<Check>>,
     /// What a secondary gets of it.
     pub transfer: PoolTransfer,
+    /// How many members a secondary gets at most when it gets the healthy ones.
+    pub transfer_max: Option<u16>,
+    /// How long what secondaries get stays the same, at least.
+    pub transfer_hold: Duration,
     /// Where it is written.
     pub place: Place,
 }
@@ -78,7 +91,8 @@ fn read(root: &Section<'_>, apex: NameRef<'_>) -> ZonePolicy {
     let checks: BTreeMap<&str, Arc<Check>> = checks.into_iter().filter_map(resolve).collect();
     let pool = |(owner, (draft, place)): (Name, (pool::Draft<'_>, Place))| {
         let check = draft.check.and_then(|(name, _)| checks.get(name.as_str()).cloned());
-        (owner, PoolConfig { policy: draft.policy, check, transfer: draft.transfer, place })
+        let pool::Draft { policy, transfer, transfer_max, transfer_hold, .. } = draft;
+        (owner, PoolConfig { policy, check, transfer, transfer_max, transfer_hold, place })
     };
     let transfer = transfer::read(&root.table("transfer", &TRANSFER));
     ZonePolicy { pools: drafts.into_iter().map(pool).collect(), transfer, warnings: Vec::new() }
@@ -231,7 +245,6 @@ mod tests {
                 "z.toml:9:9: pool.www.check: found \"wbe\"; a check of this file: \"port\" or \"web\"",
                 "z.toml:10:9: pool.www.panic: found 2; a share from 0 to 1",
                 "z.toml:11:2: pol: unknown key `pol`; did you mean `pool`?",
-                "z.toml:13:6: transfer.to: the key is read but has no effect yet; zones are not transferred yet",
                 "z.toml:13:7: transfer.to[0]: `net` is missing; `net` takes an address or a prefix, such as \
                  \"192.0.2.1\" or \"2001:db8::/32\"",
             ]
@@ -270,7 +283,6 @@ mod tests {
             [
                 "z.toml:4:8: check.a.path: the key has no effect with this type; a check without it",
                 "z.toml:7:8: check.b.rise: the key has no effect with this type; a check without it",
-                "z.toml:10:12: pool.a.transfer: the key is read but has no effect yet; zones are not transferred yet",
             ]
         );
         assert_eq!(policy.pools[&name("a.example.test")].transfer, PoolTransfer::Healthy);

@@ -47,17 +47,20 @@ keys! {
         EMPTY: Empty = "empty", empty, "\"drained\"",
             "What is answered when no member may be handed out: the drained ones, or no data.";
         TRANSFER: PoolTransfer = "transfer", transfer, "\"members\"",
-            "What a secondary gets: the members as the zone has them, or the healthy ones.";
+            "What a secondary gets: the members as the zone has them, or those that may be handed out.";
+        TRANSFER_MAX: u16 = "transfer_max", integer::<u16, 1, 65_535>, "",
+            "Members that a secondary gets at most when it gets the healthy ones. Without it, all of those.";
+        TRANSFER_HOLD: Duration = "transfer_hold", duration::<1_000, 3_600_000>, "\"30s\"",
+            "What secondaries get of the pool changes at most this often: a flood of flips makes one change.";
     }
 }
-
-/// Why a key of pools does nothing yet.
-const NO_TRANSFERS: &str = "zones are not transferred yet";
 
 /// A pool as it is written.
 pub(super) struct Draft<'a> {
     pub(super) policy: Policy,
     pub(super) transfer: PoolTransfer,
+    pub(super) transfer_max: Option<u16>,
+    pub(super) transfer_hold: Duration,
     /// The name of its check, and the place that names it.
     pub(super) check: Option<(String, Item<'a>)>,
 }
@@ -81,14 +84,9 @@ pub(super) fn draft<'a>(section: &Section<'a>) -> Draft<'a> {
         slow_start: section.value(&SLOW_START),
         empty: section.value(&EMPTY),
     };
-    warn_of_idle(section);
     let check = section.written(&CHECK_NAME).zip(section.item(CHECK_NAME.name));
-    Draft { policy, transfer: section.value(&TRANSFER), check }
-}
-
-/// Says what is written but does nothing yet.
-fn warn_of_idle(section: &Section<'_>) {
-    section.warn_idle(&TRANSFER, NO_TRANSFERS);
+    let (transfer, transfer_max) = (section.value(&TRANSFER), section.written(&TRANSFER_MAX));
+    Draft { policy, transfer, transfer_max, transfer_hold: section.value(&TRANSFER_HOLD), check }
 }
 
 fn hand_size(item: &Item<'_>) -> Option<PerFamily<u16>> {
@@ -206,7 +204,7 @@ fn empty(item: &Item<'_>) -> Option<Empty> {
     word(item, &Empty::ALL.map(|empty| (empty.name(), empty)))
 }
 
-fn transfer(item: &Item<'_>) -> Option<PoolTransfer> {
+pub(super) fn transfer(item: &Item<'_>) -> Option<PoolTransfer> {
     word(item, &[("members", PoolTransfer::Members), ("healthy", PoolTransfer::Healthy)])
 }
 

@@ -117,7 +117,6 @@ pub(super) fn keys(item: &Item<'_>) -> BTreeMap<Name, TsigKey> {
             entry.name_item.wrong_as::<()>("this key stands here twice", "each key once, whatever its case");
         }
         if let Some(secret) = secret {
-            entry.name_item.warn("the key is read but has no effect yet", "zone transfers will use it");
             keys.insert(name, TsigKey { algorithm, secret: secret.into() });
         }
     }

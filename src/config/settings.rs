@@ -54,6 +54,8 @@ pub struct Limits {
     pub tcp_idle: Duration,
     /// Probes under way at once.
     pub probes: usize,
+    /// Zone transfers to clients under way at once.
+    pub transfers_out: usize,
 }
 
 /// What the server tells about itself: nothing, unless configured.
@@ -99,6 +101,8 @@ keys! {
             "A TCP connection without a query for this long is closed.";
         PROBES: usize = "probes", integer::<usize, 1, 100_000>, "500",
             "Health probes under way at once; each holds one socket, and those that are due beyond it wait.";
+        TRANSFERS_OUT: usize = "transfers_out", integer::<usize, 1, 10_000>, "100",
+            "Zone transfers to clients under way at once; each takes 130 KiB. Those beyond it get SERVFAIL and come again.";
     }
 }
 
@@ -168,6 +172,7 @@ fn limits(section: &Section<'_>) -> Limits {
         tcp_per_prefix: section.value(&TCP_PER_PREFIX),
         tcp_idle: section.value(&TCP_IDLE),
         probes: section.value(&PROBES),
+        transfers_out: section.value(&TRANSFERS_OUT),
     }
 }
 
@@ -251,6 +256,7 @@ mod tests {
             tcp_per_prefix = 2
             tcp_idle = "2s500ms"
             probes = 16
+            transfers_out = 3
             [identity]
             version = "kofn"
             id = "a"
@@ -266,6 +272,7 @@ mod tests {
             tcp_per_prefix: 2,
             tcp_idle: Duration::from_millis(2500),
             probes: 16,
+            transfers_out: 3,
         };
         assert_eq!(settings.limits, limits);
         assert_eq!(settings.identity.nsid.as_deref(), Some("a.test"));

@@ -2,26 +2,41 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::pool::PoolTransfer;
+use super::pool::transfer as pool_transfer;
 use super::reader::{Item, Section, keys};
-use super::value::{dns_address, list, prefix};
+use super::value::{boolean, dns_address, list, prefix};
 use crate::net::Prefix;
 use crate::wire::{Name, NameRef};
 
 /// Zone transfers in and out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// Who may transfer the zone.
     pub to: Vec<Grant>,
     /// Who is told when the zone has changed (RFC 1996).
     pub notify: Vec<Peer>,
+    /// The address that NOTIFY is sent from; `None` when the routing table is to choose.
+    pub notify_source: Option<IpAddr>,
+    /// Whether the zone's other nameservers are told, too.
+    pub notify_ns: bool,
     /// The primaries. With any, the zone is a secondary.
     pub from: Vec<Peer>,
 }
 
+impl Default for Transfer {
+    /// What a policy without `[transfer]` means.
+    fn default() -> Self {
+        let (to, notify, from) = (Vec::new(), Vec::new(), Vec::new());
+        Self { to, notify, notify_source: None, notify_ns: true, from }
+    }
+}
+
 impl Transfer {
-    /// The first right that a request from `address`, signed with `key`, has.
-    pub fn grant(&self, address: IpAddr, key: Option<&Name>) -> Option<&Grant> {
-        self.to.iter().find(|grant| grant.net.contains(address) && grant.key.as_ref() == key)
+    /// The first right that a request from `address`, signed with `key`, has; `encrypted` says that it came by TLS.
+    pub fn grant(&self, address: IpAddr, key: Option<&Name>, encrypted: bool) -> Option<&Grant> {
+        let fits = |grant: &&Grant| grant.net.contains(address) && (grant.key.is_none() || grant.key.as_ref() == key);
+        self.to.iter().filter(fits).find(|grant| encrypted || !grant.tls)
     }
 
     /// Whether a message from `address`, signed with `key`, is a primary's.
@@ -37,6 +52,10 @@ pub struct Grant {
     pub net: Prefix,
     /// The TSIG key that the request must be signed with.
     pub key: Option<Name>,
+    /// How the pools are shown; `None` when each pool says it for itself.
+    pub view: Option<PoolTransfer>,
+    /// Whether the request must come by TLS (RFC 9103).
+    pub tls: bool,
 }
 
 /// Another nameserver.
@@ -54,6 +73,11 @@ keys! {
             "Who may transfer the zone.";
         NOTIFY: Vec<Peer> = "notify", peers, "[]",
             "Who is told when the zone has changed.";
+        NOTIFY_SOURCE: IpAddr = "notify_source", address, "",
+            "The address that NOTIFY is sent from. Without it the routing table chooses.";
+        NOTIFY_NS: bool = "notify_ns", boolean, "true",
+            "Whether the servers that the NS records of the zone name are told, too: those whose addresses this server \
+             has in its zones, and that `to` lets transfer without more than their address.";
         FROM: Vec<Peer> = "from", peers, "[]",
             "The primaries; with any, this server is a secondary of the zone.";
     }
@@ -65,6 +89,10 @@ keys! {
             "Whom the right is given to. Always needed.";
         GRANT_KEY: Name = "key", key_name, "",
             "The TSIG key, `[key.NAME]` in kofn.toml, that the request must be signed with.";
+        VIEW: PoolTransfer = "view", pool_transfer, "",
+            "What these clients get of every pool, whatever its own `transfer` says.";
+        GRANT_TLS: bool = "tls", boolean, "false",
+            "Whether transfers must come by TLS (RFC 9103).";
     }
 }
 
@@ -79,19 +107,24 @@ keys! {
 
 pub(super) fn read(section: &Section<'_>) -> Transfer {
     const REASON: &str = "zones are not transferred yet";
-    section.warn_idle(&TO, REASON);
-    section.warn_idle(&NOTIFY, REASON);
     section.warn_idle(&FROM, REASON);
-    Transfer { to: section.value(&TO), notify: section.value(&NOTIFY), from: section.value(&FROM) }
+    Transfer {
+        to: section.value(&TO),
+        notify: section.value(&NOTIFY),
+        notify_source: section.written(&NOTIFY_SOURCE),
+        notify_ns: section.value(&NOTIFY_NS),
+        from: section.value(&FROM),
+    }
 }
 
 fn grants(item: &Item<'_>) -> Option<Vec<Grant>> {
     list(item, "a list of prefixes, or of tables such as { net = \"203.0.113.0/24\", key = \"provider\" }", |item| {
         let Some(section) = item.section(&GRANT) else {
-            return prefix(item).map(|net| Grant { net, key: None });
+            return prefix(item).map(|net| Grant { net, key: None, view: None, tls: false });
         };
         let (net, key) = (section.required(&NET), section.written(&GRANT_KEY));
-        net.map(|net| Grant { net, key })
+        let (view, tls) = (section.written(&VIEW), section.value(&GRANT_TLS));
+        net.map(|net| Grant { net, key, view, tls })
     })
 }
 
@@ -103,6 +136,13 @@ fn peers(item: &Item<'_>) -> Option<Vec<Peer>> {
         let (addr, key) = (section.required(&ADDR), section.written(&PEER_KEY));
         addr.map(|addr| Peer { addr, key })
     })
+}
+
+fn address(item: &Item<'_>) -> Option<IpAddr> {
+    match item.as_str().and_then(|text| text.parse().ok()) {
+        Some(address) => Some(address),
+        None => item.wrong("an address, such as \"192.0.2.1\" or \"2001:db8::1\""),
+    }
 }
 
 fn key_name(item: &Item<'_>) -> Option<Name> {
@@ -134,10 +174,11 @@ mod tests {
              notify = [\"203.0.113.5\", { addr = \"[::1]:5300\", key = \"provider.\" }]",
         )
         .unwrap();
-        assert_eq!(transfer.to[0], Grant { net: "192.0.2.1".parse().unwrap(), key: None });
-        assert_eq!(transfer.to[1], Grant { net: "203.0.113.0/24".parse().unwrap(), key: Some(key.clone()) });
+        assert_eq!(transfer.to[0], Grant { net: "192.0.2.1".parse().unwrap(), key: None, view: None, tls: false });
+        let (net, key) = ("203.0.113.0/24".parse().unwrap(), Some(key));
+        assert_eq!(transfer.to[1], Grant { net, key: key.clone(), view: None, tls: false });
         assert_eq!(transfer.notify[0], Peer { addr: "203.0.113.5:53".parse().unwrap(), key: None });
-        assert_eq!(transfer.notify[1], Peer { addr: "[::1]:5300".parse().unwrap(), key: Some(key) });
+        assert_eq!(transfer.notify[1], Peer { addr: "[::1]:5300".parse().unwrap(), key });
         assert_eq!(transfer.from, []);
     }
 

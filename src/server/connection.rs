@@ -14,14 +14,17 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::engine::{Engine, Moment};
-use crate::metrics::Event;
+use super::defer::{Clerk, Work, seconds};
+use super::engine::{Answered, Engine, Moment};
+use crate::metrics::{Event, Outcome, QueryType};
+use crate::transfer::send::Remainder;
 use crate::wire::HEADER;
 
 /// The largest message, and its length before it.
@@ -34,13 +37,14 @@ const WRITE: usize = 64 << 10;
 /// What the connections of one worker share: each has it for one turn, between two waits.
 pub(super) struct Desk {
     engine: Engine,
+    clerk: Arc<Clerk>,
     input: Box<[u8]>,
     output: Box<[u8]>,
 }
 
 impl Desk {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, input: vec![0; FRAME + READ].into(), output: vec![0; WRITE + FRAME].into() }
+    pub(super) fn new(engine: Engine, clerk: Arc<Clerk>) -> Self {
+        Self { engine, clerk, input: vec![0; FRAME + READ].into(), output: vec![0; WRITE + FRAME].into() }
     }
 
     pub(super) fn event(&self, event: Event) {
@@ -68,6 +72,8 @@ enum Turn {
     Nothing,
     /// Queries were answered.
     Answered,
+    /// Queries were answered, and then came a message that takes longer than a turn.
+    Deferred(Vec<u8>),
     /// The connection is at its end: the client will send no more, or sends no DNS, or has gone.
     Ended,
 }
@@ -109,6 +115,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match turn {
                 Turn::Nothing => {}
                 Turn::Answered => last_query = Instant::now(),
+                Turn::Deferred(message) => {
+                    if self.answer_deferred(&message).await.is_err() {
+                        return;
+                    }
+                    last_query = Instant::now();
+                }
                 Turn::Ended => return,
             }
             // A client that always has more to ask must not keep the others waiting.
@@ -119,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Reads once, answers every whole frame, and writes the replies.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let desk = Rc::clone(&self.desk);
-        let Desk { engine, input, output } = &mut *desk.borrow_mut();
+        let Desk { engine, input, output, .. } = &mut *desk.borrow_mut();
         let held = self.held.len();
         input[..held].copy_from_slice(&self.held);
         // Frames that waited for the client to read come before new ones.
@@ -143,11 +155,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some((query, rest)) = split_frame(input) {
             *input = rest;
             let (length, reply) = output[written..].split_first_chunk_mut().expect("room for one more frame");
-            if let Some(octets) = moment.answer(query, self.peer, &mut reply[..FRAME - 2]) {
-                *length = (octets as u16).to_be_bytes();
-                written += 2 + octets;
-            }
             turn = Turn::Answered;
+            match moment.answer(query, self.peer, &mut reply[..FRAME - 2]) {
+                Answered::Reply(octets) => {
+                    *length = (octets as u16).to_be_bytes();
+                    written += 2 + octets;
+                }
+                Answered::Silence => {}
+                Answered::Deferred => {
+                    turn = Turn::Deferred(query.to_vec());
+                    break;
+                }
+            }
             // Whoever sends this speaks another protocol, or has lost count of its frames.
             if query.len() < HEADER {
                 turn = Turn::Ended;
@@ -211,6 +230,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Sends what a clerk says, message by message; the next is made when the client has taken the last. So a transfer holds
+    /// one message, whatever the zone and however slow its client.
+    async fn answer_deferred(&mut self, message: &[u8]) -> Result<(), Ended> {
+        let (clerk, transport) = {
+            let desk = self.desk.borrow();
+            (Arc::clone(&desk.clerk), desk.engine.transport())
+        };
+        match clerk.take(message, self.peer, transport) {
+            Work::Silence(label) => self.count(QueryType::None, label),
+            Work::Reply(reply, label, qtype) => {
+                self.count(qtype, label);
+                self.send(&reply).await?;
+            }
+            Work::Transfer(mut sending, _place) => {
+                self.count(QueryType::Transfer, Outcome::Answer);
+                let (mut message, mut remainder) = (Vec::new(), Remainder::More);
+                while remainder == Remainder::More {
+                    // A record that no message can hold: the client sees the end of the connection, and half a zone.
+                    remainder = sending.next(&mut message, seconds()).map_err(|_| Ended)?;
+                    self.send(&message).await?;
+                    // The other connections of this worker come in between.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, query_type: QueryType, label: Outcome) {
+        self.desk.borrow().engine.count(query_type, label);
+    }
+
+    /// Sends one message, and waits until the client has taken it.
+    async fn send(&mut self, message: &[u8]) -> Result<(), Ended> {
+        self.unsent.extend_from_slice(&(message.len() as u16).to_be_bytes());
+        self.unsent.extend_from_slice(message);
+        if self.deliver().await { Ok(()) } else { Err(Ended) }
+    }
+}
+
 /// The client will send no more, or has gone.
 struct Ended;
 
@@ -227,12 +287,12 @@ fn split_frame(octets: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     use crate::config::Settings;
     use crate::metrics::{Registry, Transport};
     use crate::snapshot::{Facts, Publisher};
 
+    use super::super::defer::Handoff;
     use super::super::stream::Stream;
 
     use socket2::SockRef;
@@ -250,7 +310,8 @@ mod tests {
         settings.identity.nsid = Some("n".repeat(255));
         let publisher = Publisher::new(Arc::new(settings), Facts::default());
         let engine = Engine::new(&publisher.reader(), registry.register(), Transport::Tcp);
-        let desk = Rc::new(RefCell::new(Desk::new(engine)));
+        let clerk = Arc::new(Clerk::new(publisher.reader(), Handoff::to_nobody(), 1));
+        let desk = Rc::new(RefCell::new(Desk::new(engine, clerk)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a connection");
         let (stream, peer) = listener.accept().await.expect("a connection");

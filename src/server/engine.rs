@@ -39,10 +39,31 @@ impl Engine {
         }
     }
 
+    /// Counts the outcome of a message that was deferred.
+    pub(super) fn count(&self, query_type: QueryType, label: Label) {
+        self.counters.count(self.transport, query_type, label);
+    }
+
+    /// How messages come.
+    pub(super) fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// Counts what is no query.
     pub(super) fn event(&self, event: Event, times: u64) {
         self.counters.event(event, times);
     }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The reply has so many octets.
+    Reply(usize),
+    /// There is no reply.
+    Silence,
+    /// A [`Clerk`](super::defer::Clerk) answers, and whoever asks it counts the outcome.
+    Deferred,
 }
 
 /// One snapshot and one time, for the queries of one batch.
@@ -56,9 +77,8 @@ pub(super) struct Moment<'e> {
 }
 
 impl Moment<'_> {
-    /// Answers one message into `reply` and counts it, as received and by its outcome. Says how many octets the reply has;
-    /// `None` when there is none.
-    pub(super) fn answer(&mut self, message: &[u8], peer: SocketAddr, reply: &mut [u8]) -> Option<usize> {
+    /// Answers one message into `reply` and counts it, as received and, unless it is deferred, by its outcome.
+    pub(super) fn answer(&mut self, message: &[u8], peer: SocketAddr, reply: &mut [u8]) -> Answered {
         self.counters.received(self.transport, 1);
         let client = Client { address: peer.ip(), transport: self.transport, now: self.now };
         // Thousands share this worker: a query that meets a fault of ours must not end it for all of them. The snapshot is
@@ -72,21 +92,26 @@ impl Moment<'_> {
                 (label, qtype, Some(len))
             }
             Ok(Outcome::Drop(label)) => (label, QueryType::None, None),
-            Ok(Outcome::Defer) => (Label::NotAuth, QueryType::None, header_alone(message, Rcode::NOTAUTH, reply)),
-            Err(_) => (Label::ServFail, QueryType::None, header_alone(message, Rcode::SERVFAIL, reply)),
+            Ok(Outcome::Defer) => return Answered::Deferred,
+            Err(_) => (Label::ServFail, QueryType::None, failure(message, reply)),
         };
         self.counters.count(self.transport, query_type, label);
-        octets
+        octets.map_or(Answered::Silence, Answered::Reply)
+    }
+
+    /// Counts a message that was deferred, and that nobody has time for.
+    pub(super) fn drop_deferred(&self) {
+        self.counters.count(self.transport, QueryType::None, Label::DropLimit);
     }
 }
 
-/// A reply of a header alone.
-fn header_alone(query: &[u8], rcode: Rcode, reply: &mut [u8]) -> Option<usize> {
+/// SERVFAIL of a header alone.
+fn failure(query: &[u8], reply: &mut [u8]) -> Option<usize> {
     let (asked, header) = (query.get(..HEADER)?, reply.get_mut(..HEADER)?);
     header.fill(0);
     header[..2].copy_from_slice(&asked[..2]);
     header[2] = QR | asked[2] & (OPCODE | RD);
-    header[3] = rcode.0 as u8;
+    header[3] = Rcode::SERVFAIL.0 as u8;
     Some(HEADER)
 }
 
@@ -102,10 +127,9 @@ mod tests {
     #[test]
     fn a_failure_answers_to_the_query_and_says_nothing_else() {
         let mut reply = [0xff; 40];
-        let octets =
-            header_alone(b"\x12\x34\x21\x10\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", Rcode::SERVFAIL, &mut reply);
+        let octets = failure(b"\x12\x34\x21\x10\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", &mut reply);
         assert_eq!(octets, Some(12));
         assert_eq!(reply[..12], *b"\x12\x34\xa1\x02\0\0\0\0\0\0\0\0");
-        assert_eq!(header_alone(b"short", Rcode::SERVFAIL, &mut reply), None);
+        assert_eq!(failure(b"short", &mut reply), None);
     }
 }

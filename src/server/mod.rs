@@ -21,7 +21,9 @@
 mod batch;
 mod bind;
 mod connection;
+mod defer;
 mod engine;
+mod late;
 mod limit;
 mod run;
 mod stream;
@@ -29,4 +31,5 @@ mod tcp;
 mod udp;
 
 pub use bind::{BindError, Bound, bind};
+pub use defer::Handoff;
 pub use run::Running;

@@ -7,9 +7,10 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::watch;
 
 use super::bind::Bound;
+use super::defer::{Clerk, Handoff};
 use super::engine::Engine;
 use super::limit::Limit;
-use super::{tcp, udp};
+use super::{late, tcp, udp};
 use crate::metrics::{Registry, Transport};
 use crate::snapshot::Reader;
 
@@ -18,21 +19,24 @@ impl Bound {
     ///
     /// # Errors
     /// When the system gives no more threads or file descriptors.
-    pub fn run(self, reader: &Reader, registry: &Registry) -> io::Result<Running> {
+    pub fn run(self, reader: &Reader, registry: &Registry, handoff: Handoff) -> io::Result<Running> {
         let (stop, end) = io::pipe()?;
         let (tcp_end, tcp_stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
+        let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
+        let (queue, late) = late::Worker::new(Arc::clone(&clerk), registry.register());
+        running.start("late".into(), move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
             let stop = stop.try_clone()?;
             let engine = Engine::new(reader, registry.register(), Transport::Udp);
-            let worker = udp::Worker::new(sockets.udp, engine, usize::from(self.limits.udp_payload));
+            let worker = udp::Worker::new(sockets.udp, engine, queue.clone(), usize::from(self.limits.udp_payload));
             running.start(format!("udp-{index}"), move || worker.run(&stop))?;
 
             let engine = Engine::new(reader, registry.register(), Transport::Tcp);
             let worker = tcp::Worker::new(sockets.tcp, Arc::clone(&limit), self.limits.tcp_idle)?;
-            let stop = tcp_stop.clone();
-            running.start(format!("tcp-{index}"), move || worker.run(engine, &stop))?;
+            let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
+            running.start(format!("tcp-{index}"), move || worker.run(engine, clerk, &stop))?;
         }
         Ok(running)
     }
@@ -90,7 +94,7 @@ mod tests {
             let bound = bind(&settings).expect("free ports");
             let (registry, addresses) = (Registry::default(), bound.addresses().to_vec());
             let publisher = Publisher::new(Arc::new(settings), Facts::default());
-            let running = bound.run(&publisher.reader(), &registry).expect("threads");
+            let running = bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads");
             Self { running, registry, addresses }
         }
 
@@ -204,7 +208,7 @@ mod tests {
         }
         let registry = Registry::default();
         let publisher = Publisher::new(Arc::new(settings), Facts::default());
-        bound.run(&publisher.reader(), &registry).expect("threads").stop();
+        bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads").stop();
         assert_eq!(registry.totals().outcomes(), u64::from(many));
     }
 

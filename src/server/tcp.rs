@@ -19,6 +19,7 @@ use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, Desk};
+use super::defer::Clerk;
 use super::engine::Engine;
 use super::limit::Limit;
 use super::stream::{Ending, Stream};
@@ -43,8 +44,8 @@ impl Worker {
     }
 
     /// Answers until the other end of `stop` is dropped.
-    pub(super) fn run(self, engine: Engine, stop: &watch::Receiver<()>) {
-        let desk = Rc::new(RefCell::new(Desk::new(engine)));
+    pub(super) fn run(self, engine: Engine, clerk: Arc<Clerk>, stop: &watch::Receiver<()>) {
+        let desk = Rc::new(RefCell::new(Desk::new(engine, clerk)));
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
             let mut doors = JoinSet::new();

@@ -2,11 +2,13 @@
 
 use std::io::PipeReader;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use socket2::Socket;
 
 use super::batch::{self, Batch, Poll};
-use super::engine::Engine;
+use super::engine::{Answered, Engine};
+use super::late::{Datagram, Queue};
 use crate::metrics::Event;
 
 /// Batches of one socket before the others, and the end, are looked at.
@@ -24,12 +26,14 @@ const LONG_SPELL: u32 = 256;
 pub(super) struct Worker {
     doors: Vec<Door>,
     engine: Engine,
+    /// Where deferred datagrams go.
+    queue: Queue,
     reply_size: usize,
 }
 
 /// One socket.
 struct Door {
-    socket: Socket,
+    socket: Arc<Socket>,
     /// How many datagrams the kernel had dropped when it was asked last.
     dropped: u32,
     /// Full batches since then.
@@ -37,14 +41,14 @@ struct Door {
 }
 
 impl Worker {
-    pub(super) fn new(sockets: Vec<Socket>, engine: Engine, reply_size: usize) -> Self {
-        let doors = sockets.into_iter().map(|socket| Door { socket, dropped: 0, full: 0 }).collect();
-        Self { doors, engine, reply_size }
+    pub(super) fn new(sockets: Vec<Socket>, engine: Engine, queue: Queue, reply_size: usize) -> Self {
+        let door = |socket| Door { socket: Arc::new(socket), dropped: 0, full: 0 };
+        Self { doors: sockets.into_iter().map(door).collect(), engine, queue, reply_size }
     }
 
     /// Answers until the other end of `stop` is closed, and then what has arrived by then.
     pub(super) fn run(mut self, stop: &PipeReader) {
-        let sockets: Vec<_> = self.doors.iter().map(|door| &door.socket).collect();
+        let sockets: Vec<_> = self.doors.iter().map(|door| &*door.socket).collect();
         let mut batch = Batch::new(&sockets, self.reply_size);
         let mut poll = Poll::new(&sockets, stop.as_fd());
         let mut more = false;
@@ -64,7 +68,7 @@ impl Worker {
 
     /// Answers what waits at one socket, for a while; says whether there is likely more.
     fn turn(&mut self, place: usize, batch: &mut Batch) -> bool {
-        let Self { doors, engine, .. } = self;
+        let Self { doors, engine, queue, .. } = self;
         let door = &mut doors[place];
         for _ in 0..TURN {
             // An error here is that nothing waits, or one that an ICMP message left on the socket and that is gone with
@@ -74,7 +78,17 @@ impl Worker {
                 return false;
             }
             let mut moment = engine.moment();
-            let lost = batch.answer(&door.socket, |query, peer, reply| moment.answer(query, peer, reply));
+            let lost = batch.answer(&door.socket, |query, way, reply| match moment.answer(query, way.peer, reply) {
+                Answered::Reply(octets) => Some(octets),
+                Answered::Silence => None,
+                Answered::Deferred => {
+                    let socket = Arc::clone(&door.socket);
+                    if queue.try_send(Datagram { octets: query.to_vec(), way: *way, socket }).is_err() {
+                        moment.drop_deferred();
+                    }
+                    None
+                }
+            });
             if lost > 0 {
                 engine.event(Event::SendFailed, lost as u64);
             }

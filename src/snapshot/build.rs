@@ -68,7 +68,11 @@ impl ServedZone {
             }
         }
         pools.sort_by_key(|pool| pool.node);
-        Self { zone, policy, pools }
+        let mut built = Self { zone, policy, pools, outbound: None };
+        let apex = built.zone.as_ref().filter(|_| before.is_none()).map(|zone| zone.apex());
+        let remembered = apex.and_then(|apex| moment.remembered(apex));
+        built.outbound = built.show(before, remembered);
+        built
     }
 
     /// Whether one of these probes is of a member here.
@@ -109,8 +113,13 @@ impl ServedZone {
         self.pools.iter().flat_map(Pool::families).filter_map(|family| family.next_step).min()
     }
 
-    fn copy(&self) -> Self {
-        Self { zone: self.zone.clone(), policy: Arc::clone(&self.policy), pools: self.pools.clone() }
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            zone: self.zone.clone(),
+            policy: Arc::clone(&self.policy),
+            pools: self.pools.clone(),
+            outbound: self.outbound.clone(),
+        }
     }
 }
 

@@ -1,24 +1,35 @@
 //! What is known of members beside the zone and its policy: here verdicts and an operator's decisions meet.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use super::outbound::Remembered;
 use super::served::Pool;
 use crate::health::Table;
 use crate::pool::Member;
+use crate::wire::{Name, NameRef};
 
 /// Everything that is known of members. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// What probes have found.
     pub table: Arc<Table>,
+    /// What was shown of zones before this start.
+    remembered: Arc<OnceLock<BTreeMap<Name, Remembered>>>,
 }
 
 impl Facts {
     /// What probes have found, and nothing else against anyone.
     pub fn of(table: Arc<Table>) -> Self {
-        Self { table }
+        Self { table, ..Self::default() }
+    }
+
+    /// Takes over what was shown of zones before this start; once, and before the first zone is built.
+    pub fn remember(&self, remembered: BTreeMap<Name, Remembered>) {
+        // Whoever comes second knows no more than the first.
+        let _ = self.remembered.set(remembered);
     }
 
     /// What is known at one moment.
@@ -35,6 +46,11 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// What was shown of a zone before this start.
+    pub(super) fn remembered(&self, apex: NameRef<'_>) -> Option<&Remembered> {
+        self.facts.remembered.get()?.get(&apex.to_name())
+    }
+
     /// The member of `pool` at `address` as it stands, whose RRset has a TTL of `zone_ttl` seconds.
     pub(super) fn member(&self, pool: &Pool, address: IpAddr, zone_ttl: u32) -> Member {
         let mut member = Member::new(address, &pool.policy, zone_ttl);

@@ -13,12 +13,14 @@
 mod build;
 mod facts;
 mod fit;
+mod outbound;
 mod publish;
 mod served;
 mod written;
 
 pub use facts::Facts;
 pub use fit::misfits;
+pub use outbound::{NarrowedPool, Outbound, Remembered};
 pub use publish::{Publisher, Reader, ZoneSource};
 pub use served::{FamilyPool, Pool, ServedZone, Snapshot};
 pub use written::written_addresses;

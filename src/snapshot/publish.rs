@@ -1,6 +1,6 @@
 //! The one writer of snapshots, and how everyone else reads the newest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -131,6 +131,20 @@ impl Publisher {
     /// Gives members that have come back the part of their weight that is due.
     pub fn warm(&self) {
         self.rebuild(|zone, now| zone.next_step().is_some_and(|at| at <= now));
+    }
+
+    /// Shows others what is true now of these pools, by zone: each such zone gets its next serial, once for all.
+    pub fn settle(&self, pools: &BTreeMap<Name, Vec<Name>>) {
+        let mut writer = self.lock();
+        let current = self.current.load_full();
+        let zones = current.zones.iter().map(|(apex, zone)| {
+            let zone = match pools.get(apex) {
+                Some(owners) => Arc::new(zone.settled(owners)),
+                None => Arc::clone(zone),
+            };
+            (apex.clone(), zone)
+        });
+        self.publish(&mut writer, &current, zones.collect());
     }
 
     /// Judges the members of some zones anew.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outbound::Outbound;
 use crate::config::{Check, CookieSecret, Settings, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::pool::{Member, Policy, Rotation, Selection};
@@ -33,6 +34,8 @@ pub struct ServedZone {
     pub policy: Arc<ZonePolicy>,
     /// Pools by node, in the order of nodes.
     pub(super) pools: Vec<Pool>,
+    /// What others get where that is not the zone as it is.
+    pub(super) outbound: Option<Arc<Outbound>>,
 }
 
 /// An owner name whose A and AAAA RRsets are balanced.

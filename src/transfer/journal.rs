@@ -1,9 +1,40 @@
 //! What has changed between the serials of a zone, kept for clients that ask for no more than that.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::config::PoolTransfer;
+use crate::wire::Name;
 use crate::zone::{Difference, Serial};
+
+/// How a client sees the pools of a zone: each as its pool says, or all alike.
+pub type View = Option<PoolTransfer>;
+
+/// The journals of all zones and views. Whoever changes a zone writes, whoever serves a transfer reads.
+#[derive(Debug, Default)]
+pub struct Journals(Mutex<HashMap<(Name, View), Journal>>);
+
+impl Journals {
+    /// The changes of a zone, as `view` sees it, from one serial to another; `None` when they do not reach back so far, or
+    /// not yet so far forward.
+    pub fn since(&self, zone: &Name, view: View, from: Serial, to: Serial) -> Option<Vec<Arc<Difference>>> {
+        self.lock().get(&(zone.clone(), view))?.since(from, to)
+    }
+
+    /// Has `change` made to one journal.
+    pub fn update<T>(&self, zone: &Name, view: View, change: impl FnOnce(&mut Journal) -> T) -> T {
+        change(self.lock().entry((zone.clone(), view)).or_default())
+    }
+
+    /// Forgets a zone.
+    pub fn remove(&self, zone: &Name) {
+        self.lock().retain(|(of, _), _| of != zone);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Name, View), Journal>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The changes of one zone, as some clients see it, that led to its serial; the older go when they get too many.
 #[derive(Clone, Debug, Default)]

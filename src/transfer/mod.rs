@@ -15,6 +15,7 @@ mod apply;
 mod intake;
 pub mod journal;
 mod misbehaviour;
+pub mod notify;
 mod response;
 pub mod send;
 pub mod tsig;

@@ -1,8 +1,11 @@
 //! A zone as another server is to have it: with another serial, and with some address RRsets narrowed.
 
 use std::cmp::Ordering;
+use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use super::denial::{Denial, hash_label};
 use super::rrset::{OWNER_IS_QNAME, RECORD_HEADER, Rrset};
@@ -91,8 +94,14 @@ impl Image {
     /// The RRset at `place`, which moves on; `None` at the end. SOA is left out: [`Image::soa`] has it. RRsets come in
     /// canonical order of their owners, then those of NSEC3 chains by hash.
     pub fn step(&self, place: &mut Place) -> Option<Shown<'_>> {
-        while (place.node as usize) < self.zone.nodes.len() {
-            let node = self.zone.nodes[place.node as usize];
+        self.zone.step_with(&self.narrowed, place)
+    }
+}
+
+impl Zone {
+    fn step_with<'z>(&'z self, narrowed: &'z [Narrowed], place: &mut Place) -> Option<Shown<'z>> {
+        while (place.node as usize) < self.nodes.len() {
+            let node = self.nodes[place.node as usize];
             if place.rrset >= node.rrsets {
                 *place = Place { node: place.node + 1, ..Place::default() };
                 continue;
@@ -100,22 +109,22 @@ impl Image {
             if place.rrset == 0 {
                 place.at = node.at + u32::from(node.name_len);
             }
-            let (rrset, next) = Rrset::read(&self.zone.arena, place.at as usize);
+            let (rrset, next) = Rrset::read(&self.arena, place.at as usize);
             place.rrset += 1;
             place.at = next as u32;
             if rrset.rtype == Type::SOA {
                 continue;
             }
             let id = NodeId(place.node);
-            return Some(Shown { owner: Ok(self.zone.name(id)), rrset: self.narrow(id, rrset) });
+            return Some(Shown { owner: Ok(self.name(id)), rrset: narrow(narrowed, id, rrset) });
         }
         self.step_chain(place)
     }
 
     fn step_chain(&self, place: &mut Place) -> Option<Shown<'_>> {
-        let Denial::Nsec3(chain) = &self.zone.denial else { return None };
+        let Denial::Nsec3(chain) = &self.denial else { return None };
         while (place.link as usize) < chain.entries.len() {
-            let link = self.zone.nsec3_link(chain, place.link);
+            let link = self.nsec3_link(chain, place.link);
             place.link_rrset += 1;
             let rrset = match place.link_rrset {
                 1 => Some(link.nsec3),
@@ -129,18 +138,18 @@ impl Image {
         }
         None
     }
+}
 
-    fn narrow<'i>(&'i self, node: NodeId, rrset: Rrset<'i>) -> Rrset<'i> {
-        if self.narrowed.is_empty() || !matches!(rrset.rtype, Type::A | Type::AAAA) {
-            return rrset;
+fn narrow<'z>(narrowed: &'z [Narrowed], node: NodeId, rrset: Rrset<'z>) -> Rrset<'z> {
+    if narrowed.is_empty() || !matches!(rrset.rtype, Type::A | Type::AAAA) {
+        return rrset;
+    }
+    match narrowed.binary_search_by_key(&(node, rrset.rtype), |narrowed| (narrowed.node, narrowed.rtype)) {
+        Ok(index) => {
+            let Narrowed { count, records, .. } = &narrowed[index];
+            Rrset { count: *count, records, ..rrset }
         }
-        match self.narrowed.binary_search_by_key(&(node, rrset.rtype), |narrowed| (narrowed.node, narrowed.rtype)) {
-            Ok(index) => {
-                let Narrowed { count, records, .. } = &self.narrowed[index];
-                Rrset { count: *count, records, ..rrset }
-            }
-            Err(_) => rrset,
-        }
+        Err(_) => rrset,
     }
 }
 
@@ -196,6 +205,32 @@ impl Shown<'_> {
         let key = |rrset: &Rrset<'_>| (rrset.covers, rrset.rtype == Type::RRSIG);
         owners.then_with(|| key(&self.rrset).cmp(&key(&other.rrset)))
     }
+}
+
+impl Zone {
+    /// Equal for equal records, whatever their order and their text; each start computes the same. The key is no secret: who
+    /// can write zone files need not forge them.
+    pub fn digest(&self) -> u64 {
+        let (mut digest, mut owner, mut place) = (0u64, Vec::new(), Place::default());
+        while let Some(shown) = self.step_with(&[], &mut place) {
+            shown.write_owner(self.apex(), &mut owner);
+            for record in shown.rrset.iter() {
+                digest = digest.wrapping_add(record_digest(&owner, shown.rrset.rtype, record.ttl, record.rdata));
+            }
+        }
+        let soa = self.rrset(NodeId::APEX, Type::SOA).and_then(|rrset| rrset.iter().next());
+        let soa = soa.map_or(0, |soa| record_digest(self.apex().as_bytes(), Type::SOA, soa.ttl, soa.rdata));
+        digest.wrapping_add(soa)
+    }
+}
+
+fn record_digest(owner: &[u8], rtype: Type, ttl: u32, rdata: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(owner);
+    hasher.write_u16(rtype.0);
+    hasher.write_u32(ttl);
+    hasher.write(rdata);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -12,6 +12,11 @@ impl Serial {
         self.compare(other) == Some(Ordering::Greater)
     }
 
+    /// The serial after this one (RFC 1982 section 3.1).
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
     /// The order of two serials; `None` where RFC 1982 leaves it undefined.
     pub fn compare(self, other: Self) -> Option<Ordering> {
         match self.0.wrapping_sub(other.0) {

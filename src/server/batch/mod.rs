@@ -18,16 +18,17 @@
 mod arrivals;
 mod control;
 mod departures;
+mod late;
 mod options;
 mod poll;
 
 use std::io;
-use std::net::SocketAddr;
 
 use socket2::Socket;
 
 use arrivals::Arrivals;
 use departures::Departures;
+pub(super) use late::Way;
 pub(super) use options::{dropped, prepare};
 pub(super) use poll::Poll;
 
@@ -64,22 +65,23 @@ impl Batch {
         self.arrivals.is_full()
     }
 
-    /// Hands each received query, its sender and room for the reply to `respond`, which says how many octets it wrote (`None`
+    /// Hands each received query, its way and room for the reply to `respond`, which says how many octets it wrote (`None`
     /// leaves the query without a reply), and sends the replies. Says how many replies could not be sent.
     pub(super) fn answer(
         &mut self,
         socket: &Socket,
-        mut respond: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>,
+        mut respond: impl FnMut(&[u8], &Way, &mut [u8]) -> Option<usize>,
     ) -> usize {
         let Self { arrivals, departures } = self;
         let mut lost = 0;
         for arrival in arrivals.iter() {
-            let (client, peer, local) = (arrival.client(), arrival.peer, arrival.said().local);
+            let (peer, local) = (arrival.peer, arrival.said().local);
+            let way = Way { peer: arrival.client(), local };
             for query in arrival.queries() {
                 if !departures.has_room() {
                     lost += departures.send(socket);
                 }
-                if let Some(octets) = respond(query, client, departures.room(peer, local)) {
+                if let Some(octets) = respond(query, &way, departures.room(peer, local)) {
                     departures.push(peer, local, octets);
                 }
             }
@@ -91,7 +93,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
+    use std::net::{SocketAddr, UdpSocket};
     use std::time::Duration;
 
     use socket2::{Domain, Type};
@@ -156,6 +158,25 @@ mod tests {
     }
 
     #[test]
+    fn a_late_reply_leaves_from_the_address_that_was_asked_too() {
+        for (listen, from, asked) in [("0.0.0.0:0", "127.0.0.1:0", "127.0.0.7"), ("[::]:0", "[::1]:0", "::1")] {
+            let (socket, port) = server(listen);
+            let client = client(from);
+            let asked = SocketAddr::new(asked.parse().expect("an address"), port);
+            client.send_to(b"query", asked).expect("sent");
+            let mut batch = batch(&socket);
+            assert_eq!(batch.receive(&socket).expect("a datagram"), 1);
+            let mut kept = None;
+            batch.answer(&socket, |_, way, _| {
+                kept = Some(*way);
+                None
+            });
+            kept.expect("one query").send(b"late", &socket).expect("sent");
+            assert_eq!(reply(&client), (b"late".to_vec(), asked), "{listen}");
+        }
+    }
+
+    #[test]
     fn a_batch_answers_each_client_with_its_own_reply() {
         let (socket, port) = server("0.0.0.0:0");
         let clients: Vec<_> = (0..100_u8)
@@ -185,8 +206,8 @@ mod tests {
             let mut batch = batch(&socket);
             assert_eq!(batch.receive(&socket).expect("a datagram"), 1);
             let mut peers = Vec::new();
-            let lost = batch.answer(&socket, |_, peer, _| {
-                peers.push(peer);
+            let lost = batch.answer(&socket, |_, way, _| {
+                peers.push(way.peer);
                 None
             });
             assert_eq!(peers, [client.local_addr().expect("bound")]);
@@ -206,8 +227,8 @@ mod tests {
         // Port 0 cannot be sent to; a forged sender may say so.
         batch.arrivals.peers[1].sin6_port = 0;
         batch.arrivals.peers[4].sin6_port = 0;
-        let lost = batch.answer(&socket, |_, peer, reply| {
-            reply[..2].copy_from_slice(&peer.port().to_be_bytes());
+        let lost = batch.answer(&socket, |_, way, reply| {
+            reply[..2].copy_from_slice(&way.peer.port().to_be_bytes());
             Some(2)
         });
         assert_eq!(lost, 2);
@@ -284,9 +305,9 @@ mod tests {
         let mut batch = batch(&socket);
         assert_eq!(batch.receive(&socket).expect("two trains and a datagram"), 3);
         let (mut asked, mut clients) = (Vec::new(), Vec::new());
-        let lost = batch.answer(&socket, |query, peer, reply| {
+        let lost = batch.answer(&socket, |query, way, reply| {
             asked.push(query.to_vec());
-            clients.push(peer);
+            clients.push(way.peer);
             reply[..query.len()].copy_from_slice(query);
             // Now and then a larger reply, or none, ends the train of replies.
             (query[0] != 5).then_some(if query[0] == 9 { 300 } else { query.len() })

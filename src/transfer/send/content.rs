@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Wanted;
 use super::pack::Packer;
 use crate::wire::{NameRef, Type};
-use crate::zone::{Difference, Image, RECORD_HEADER, Record, WalkPlace};
+use crate::zone::{Difference, Image, RECORD_HEADER, Record, Serial, WalkPlace};
 
 /// What is sent.
 #[derive(Debug)]
@@ -51,6 +52,28 @@ enum Stage {
     Body,
     Closing,
     Done,
+}
+
+/// What answers a client that wants this of `image`. `since` has the changes between two serials.
+pub fn decide(
+    wanted: Wanted,
+    image: &Image,
+    since: impl FnOnce(Serial, Serial) -> Option<Vec<Arc<Difference>>>,
+) -> Content {
+    let Wanted::Since(theirs) = wanted else { return Content::whole(image.clone()) };
+    if theirs == image.serial() || theirs.is_after(image.serial()) {
+        return Content::soa(image);
+    }
+    let difference = match since(theirs, image.serial()).as_deref() {
+        None | Some([]) => return Content::whole(image.clone()),
+        Some([one]) => Arc::clone(one),
+        Some(several) => Arc::new(Difference::condensed(several.iter().map(Arc::as_ref))),
+    };
+    // When most has changed, the whole is less to send and to take in.
+    match difference.octets() < image.octets() {
+        true => Content::difference(image, difference),
+        false => Content::whole(image.clone()),
+    }
 }
 
 impl Content {

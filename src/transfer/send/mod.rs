@@ -11,7 +11,7 @@ mod content;
 mod pack;
 mod request;
 
-pub use content::Content;
+pub use content::{Content, decide};
 pub use request::{Request, Wanted};
 
 use super::tsig::Signer;

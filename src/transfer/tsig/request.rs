@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::super::notify::bare_reply;
 use super::record::{Broken, Stamp, TsigRecord, append, append_variables};
 use super::{FUDGE, Key, Signer, TsigError};
 use crate::config::TsigKey;
-use crate::wire::{HEADER, LowerName, Name, Query, Rcode};
+use crate::wire::{Name, Rcode};
 
 /// A request that may be believed.
 #[derive(Debug)]
@@ -35,14 +36,16 @@ pub fn open(message: &[u8], keys: &BTreeMap<Name, TsigKey>, now: u64) -> Result<
     let record = match TsigRecord::find(message) {
         Ok(Some(record)) => record,
         Ok(None) => return Ok(Opened { message: message.to_vec(), signer: None }),
-        Err(Broken) => return Err(Rejection { error: None, key: None, reply: refusal(message, Rcode::FORMERR) }),
+        Err(Broken) => {
+            return Err(Rejection { error: None, key: None, reply: bare_reply(message, Rcode::FORMERR, false) });
+        }
     };
     let Some(key) = Key::find(keys, &record.name).filter(|key| record.is_of(key)) else {
         return Err(reject_unsigned(message, &record, TsigError::BadKey));
     };
     let whole = key.mac_octets();
     if record.mac.len() > whole || record.mac.len() < 10.max(whole / 2) {
-        let reply = refusal(message, Rcode::FORMERR);
+        let reply = bare_reply(message, Rcode::FORMERR, false);
         return Err(Rejection { error: None, key: Some(record.name), reply });
     }
     let unsigned = record.unsigned(message);
@@ -58,7 +61,7 @@ pub fn open(message: &[u8], keys: &BTreeMap<Name, TsigKey>, now: u64) -> Result<
     let mut signer = Signer::answering(key, record.mac);
     if !record.stamp.holds_at(now) {
         // Signed, and with the client's own time, so that it can believe ours (RFC 8945 section 5.2.3).
-        let mut reply = refusal(message, Rcode::NOTAUTH);
+        let mut reply = bare_reply(message, Rcode::NOTAUTH, false);
         let ours = Stamp { time: now, fudge: FUDGE }.octets();
         signer.sign_with(&mut reply, record.stamp, (TsigError::BadTime.number(), &ours[..6]));
         return Err(Rejection { error: Some(TsigError::BadTime), key: Some(record.name), reply });
@@ -67,25 +70,8 @@ pub fn open(message: &[u8], keys: &BTreeMap<Name, TsigKey>, now: u64) -> Result<
 }
 
 fn reject_unsigned(message: &[u8], record: &TsigRecord<'_>, error: TsigError) -> Rejection {
-    let mut reply = refusal(message, Rcode::NOTAUTH);
+    let mut reply = bare_reply(message, Rcode::NOTAUTH, false);
     let (name, algorithm) = (record.name.borrow(), record.algorithm.borrow().as_bytes());
     append(&mut reply, (name, algorithm), record.stamp, &[], (error.number(), &[]));
     Rejection { error: Some(error), key: Some(record.name.clone()), reply }
 }
-
-/// The header of a reply, with the question if it can be read.
-fn refusal(message: &[u8], rcode: Rcode) -> Vec<u8> {
-    let question = Query::new(message).ok().and_then(|query| query.question(&mut LowerName::default()).ok());
-    let end = question.map_or(HEADER, |question| question.end());
-    let mut reply = message[..end].to_vec();
-    reply[2] = QR | message[2] & (OPCODE | RD);
-    reply[3] = rcode.0 as u8;
-    reply[4..HEADER].fill(0);
-    reply[5] = u8::from(end > HEADER);
-    reply
-}
-
-/// Bits of the header's third octet (RFC 1035 section 4.1.1).
-const QR: u8 = 0x80;
-const OPCODE: u8 = 0x78;
-const RD: u8 = 0x01;
