@@ -29,6 +29,7 @@ use crate::config::Settings;
 use crate::health::Table;
 use crate::metrics::Registry;
 use crate::probe::{self, Feed, FirstRound, Prober};
+use crate::processor;
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
@@ -87,6 +88,7 @@ impl App {
         for address in bound.addresses() {
             info!(addr = %address, workers = settings.workers, "listening for DNS");
         }
+        tell_receive_buffer(settings.udp.receive_buffer, bound.receive_buffer());
         if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
             info!(%address, "status by HTTP");
         }
@@ -163,6 +165,14 @@ fn raise_file_limit(settings: &Settings) {
             granted,
             needed, "limits.tcp_connections and limits.probes ask for more open files than the system grants"
         );
+    }
+}
+
+/// A full buffer drops queries, so whoever runs a busy server must know how large it is.
+fn tell_receive_buffer(asked: usize, granted: usize) {
+    info!(asked, granted, "octets of queries that may wait for each worker at each address");
+    if granted < asked {
+        warn!("the system grants less than udp.receive_buffer; `sysctl -w net.core.rmem_max={asked}` would let it");
     }
 }
 
@@ -282,7 +292,10 @@ struct Solver {
 impl Solver {
     fn start(publisher: Arc<Publisher>) -> io::Result<Self> {
         let solving = Arc::clone(&publisher);
-        let thread = thread::Builder::new().name("solver".into()).spawn(move || solving.solve_until_stopped())?;
+        let thread = thread::Builder::new().name("solver".into()).spawn(move || {
+            processor::give_way();
+            solving.solve_until_stopped();
+        })?;
         Ok(Self { publisher, thread })
     }
 

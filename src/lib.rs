@@ -12,7 +12,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | `wire` `net` `metrics` `health` | the vocabulary |
+//! | 0 | `wire` `net` `metrics` `health` `processor` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` | the world as it is served now, the protocol, zone transfers as messages, and a crowd to try pools on; still pure |
 //! | 3 | `server` `probe` `reload` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod probe;
+pub mod processor;
 pub mod reload;
 pub mod server;
 pub mod shutdown;

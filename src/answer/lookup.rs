@@ -77,18 +77,26 @@ impl<'a> Lookup<'a> {
     /// Answers into `reply`. `current` is the name of the question, and scratch space afterwards.
     pub(super) fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
         reply.authoritative = true;
-        let mut seen = [0u64; MOST_LINKS];
-        for link in 0..MOST_LINKS {
+        // The question itself was matched to this zone already, and most questions end where they begin.
+        let first = self.step(current, reply)?;
+        if let Step::Done(outcome) = first {
+            return Ok(outcome);
+        }
+        self.follow(current, reply)
+    }
+
+    /// Goes on with the targets of aliases. A target that was met before is found there again: the chain goes round.
+    fn follow(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+        let mut seen = [loop_key(reply.question()); MOST_LINKS];
+        for link in 1..MOST_LINKS {
+            self.asked = false;
             let key = loop_key(current);
-            // The question itself was matched to this zone already.
-            let outside = link > 0 && !current.name().is_within(self.zone.apex());
-            if outside || seen[..link].contains(&key) {
+            if seen[..link].contains(&key) || !current.name().is_within(self.zone.apex()) {
                 break;
             }
             seen[link] = key;
-            match self.step(current, reply)? {
-                Step::Done(outcome) => return Ok(outcome),
-                Step::Follow => self.asked = false,
+            if let Step::Done(outcome) = self.step(current, reply)? {
+                return Ok(outcome);
             }
         }
         self.proof.write(self, reply)?;
@@ -292,7 +300,10 @@ impl<'a> Lookup<'a> {
         covers: Type,
         reply: &mut Reply<'_, '_>,
     ) -> Result<(), Full> {
-        match self.zone.signatures(node, covers).filter(|_| self.dnssec) {
+        if !self.dnssec {
+            return Ok(());
+        }
+        match self.zone.signatures(node, covers) {
             Some(signatures) => reply.put_rrset(section, owner, &signatures),
             None => Ok(()),
         }

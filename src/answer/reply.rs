@@ -75,6 +75,11 @@ impl<'b, 's> Reply<'b, 's> {
         }
     }
 
+    /// The name of the question.
+    pub(super) fn question(&self) -> &'s LowerName {
+        self.question
+    }
+
     /// Keeps `octets` free for OPT.
     pub(super) fn reserve(&mut self, octets: usize) {
         self.reserved = octets;

@@ -32,7 +32,7 @@ pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;
 pub use reference::{KeyReference, TableReference, reference};
 pub use secret::{CookieSecret, Cookies, TsigAlgorithm, TsigKey};
-pub use settings::{Identity, Limits, Settings};
+pub use settings::{Identity, Limits, Settings, Udp};
 pub use transfer::{Grant, Peer, Transfer};
 pub use trust::{Authorities, AuthoritiesError, Trust};
 

@@ -8,7 +8,7 @@ use super::policy::ROOT;
 use super::pool::POOL;
 use super::reader::{Described, Keys};
 use super::secret::{COOKIES, TSIG};
-use super::settings::{ADMIN, IDENTITY, LIMITS, SETTINGS};
+use super::settings::{ADMIN, IDENTITY, LIMITS, SETTINGS, UDP};
 use super::transfer::{GRANT, PEER, TRANSFER};
 
 /// The keys of one table.
@@ -38,7 +38,7 @@ pub struct KeyReference {
 /// Every table of both files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
     let settings =
-        [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
+        [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
     let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
     settings.into_iter().chain(policy).filter(|table| !table.keys.is_empty()).collect()
 }
@@ -78,8 +78,10 @@ mod tests {
 
     #[test]
     fn every_default_is_read_by_its_own_key() {
-        let all =
-            [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER];
+        let all = [
+            &SETTINGS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT,
+            &PEER,
+        ];
         for keys in all {
             for key in keys.keys {
                 assert!(key.default_reads(), "{} {}", keys.header, key.name());

@@ -10,7 +10,7 @@ use super::alert::{self, ALERT, Alert};
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
-use super::value::{dns_address, duration, integer, list, path, text};
+use super::value::{boolean, dns_address, duration, integer, list, path, text};
 use super::{read_file, read_table};
 use crate::wire::Name;
 
@@ -31,6 +31,8 @@ pub struct Settings {
     pub alert: Alert,
     /// What one client or all may take.
     pub limits: Limits,
+    /// How UDP is served.
+    pub udp: Udp,
     /// What the server tells about itself.
     pub identity: Identity,
     /// How DNS cookies are given and taken.
@@ -58,6 +60,19 @@ pub struct Limits {
     pub transfers_out: usize,
 }
 
+/// How UDP is served: for whom the defaults are not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Udp {
+    /// Octets of queries that may wait for each worker at each address, as the kernel counts them.
+    pub receive_buffer: usize,
+    /// How long a worker with nothing to do looks for queries before it sleeps.
+    pub busy_poll: Duration,
+    /// Whether each worker stays on one processor.
+    pub pin: bool,
+    /// Whether a query goes to the worker of the processor that took it from the network.
+    pub steer: bool,
+}
+
 /// What the server tells about itself: nothing, unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -70,7 +85,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "limits" "identity" "cookies" "key" {
+    SETTINGS "" with "admin" "alert" "limits" "udp" "identity" "cookies" "key" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         ZONES: PathBuf = "zones", path, "\"zones\"",
@@ -103,6 +118,19 @@ keys! {
             "Health probes under way at once; each holds one socket, and those that are due beyond it wait.";
         TRANSFERS_OUT: usize = "transfers_out", integer::<usize, 1, 10_000>, "100",
             "Zone transfers to clients under way at once; each takes 130 KiB. Those beyond it get SERVFAIL and come again.";
+    }
+}
+
+keys! {
+    UDP "[udp]" {
+        RECEIVE_BUFFER: usize = "receive_buffer", integer::<usize, 65_536, 268_435_456>, "4194304",
+            "Octets of queries that may wait for each worker at each address, as the kernel counts them. What comes while they are full is dropped and counted.";
+        BUSY_POLL: Duration = "busy_poll", duration::<0, 1000>, "0",
+            "How long a worker with nothing to do looks for queries before it sleeps: answers come sooner, and a core is busy meanwhile.";
+        PIN: bool = "pin", boolean, "false",
+            "Whether each worker stays on one core, for machines that do nothing else.";
+        STEER: bool = "steer", boolean, "false",
+            "Whether a query goes to the worker of the core that took it from the network, for interfaces with a queue for each core; workers are then pinned. Without it the kernel deals clients out to workers.";
     }
 }
 
@@ -158,6 +186,7 @@ fn read(root: &Section<'_>) -> Settings {
         admin: admin.value(&ADMIN_LISTEN),
         alert: alert::read(&root.table("alert", &ALERT)),
         limits: limits(&root.table("limits", &LIMITS)),
+        udp: udp(&root.table("udp", &UDP)),
         identity: identity(&root.table("identity", &IDENTITY)),
         cookies: secret::cookies(&root.table("cookies", &secret::COOKIES)),
         keys,
@@ -173,6 +202,16 @@ fn limits(section: &Section<'_>) -> Limits {
         tcp_idle: section.value(&TCP_IDLE),
         probes: section.value(&PROBES),
         transfers_out: section.value(&TRANSFERS_OUT),
+    }
+}
+
+fn udp(section: &Section<'_>) -> Udp {
+    let steer = section.value(&STEER);
+    Udp {
+        receive_buffer: section.value(&RECEIVE_BUFFER),
+        busy_poll: section.value(&BUSY_POLL),
+        pin: section.value(&PIN) || steer,
+        steer,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
@@ -10,6 +11,7 @@ use tracing::{error, warn};
 use super::loader::Loader;
 use super::standing::{Look, Pass};
 use super::watch::{Interest, Watch};
+use crate::processor;
 
 /// Asks the task to read everything again.
 #[derive(Clone, Debug)]
@@ -94,11 +96,22 @@ impl Follower {
         self.refused = refused.into_iter().map(|(folder, _)| folder).collect();
     }
 
-    /// Runs on a thread that may block. `None` when it panicked, which costs that look and nothing that is served.
+    /// Runs on a thread of its own, which gives way to those that answer. `None` when it panicked, which costs that look and nothing that is served.
     async fn locked<T: Send + 'static>(&self, work: impl FnOnce(&mut Loader) -> T + Send + 'static) -> Option<T> {
         let loader = Arc::clone(&self.loader);
         let locked = move || work(&mut loader.lock().unwrap_or_else(PoisonError::into_inner));
-        tokio::task::spawn_blocking(locked).await.inspect_err(|panic| error!("reading the files failed: {panic}")).ok()
+        let (done, result) = oneshot::channel();
+        let work = move || {
+            processor::give_way();
+            // Nobody waits any more when the server is about to end.
+            let _ = done.send(locked());
+        };
+        thread::Builder::new()
+            .name("reload".into())
+            .spawn(work)
+            .inspect_err(|error| error!("no thread: {error}"))
+            .ok()?;
+        result.await.inspect_err(|_| error!("reading the files failed: the thread panicked")).ok()
     }
 }
 

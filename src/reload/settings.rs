@@ -80,6 +80,7 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
         ("limits.tcp_connections", limits.0.tcp_connections != limits.1.tcp_connections),
         ("limits.tcp_per_prefix", limits.0.tcp_per_prefix != limits.1.tcp_per_prefix),
         ("limits.tcp_idle", limits.0.tcp_idle != limits.1.tcp_idle),
+        ("[udp]", old.udp != new.udp),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
@@ -100,8 +101,9 @@ mod tests {
         new.limits.tcp_connections += 1;
         new.limits.tcp_per_prefix += 1;
         new.limits.tcp_idle *= 2;
+        new.udp.pin = true;
         let keys = restart_keys(&old, &new);
-        assert_eq!(keys.len(), 8, "{keys:?}");
+        assert_eq!(keys.len(), 9, "{keys:?}");
         let manual = include_str!("../../docs/configuration.md");
         let sentence =
             manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());

@@ -8,7 +8,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch;
-use crate::config::{Limits, Settings};
+use crate::config::{Limits, Settings, Udp};
+use crate::processor;
 
 /// The sockets of every worker, bound and not yet served.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ pub struct Bound {
     addresses: Vec<SocketAddr>,
     pub(super) workers: Vec<Sockets>,
     pub(super) limits: Limits,
+    pub(super) udp: Udp,
+    /// The processor of each worker; empty if they may run anywhere.
+    pub(super) processors: Vec<usize>,
+    receive_buffer: usize,
 }
 
 /// What one worker serves: a socket of each kind for each address.
@@ -29,6 +34,11 @@ impl Bound {
     /// Where queries are taken, by UDP and TCP alike, in the order of the settings; port 0 has become the one that was given.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Octets of queries that may wait for each worker at each address, as far as the system granted what was asked for.
+    pub fn receive_buffer(&self) -> usize {
+        self.receive_buffer
     }
 }
 
@@ -65,18 +75,24 @@ pub enum BindError {
 /// For the first address that cannot be had; what was bound before is released.
 pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
     let mut workers: Vec<_> = (0..settings.workers.max(1)).map(|_| Sockets::default()).collect();
+    let processors = processors(settings, workers.len());
     let mut addresses = Vec::with_capacity(settings.listen.len());
+    let mut receive_buffer = settings.udp.receive_buffer;
     for address in &settings.listen {
         let bound = free_for_both(*address)?;
         for sockets in &mut workers {
-            sockets.udp.push(
-                udp(bound, settings.limits.udp_payload).map_err(|source| BindError::new(*address, "UDP", source))?,
-            );
+            let (socket, granted) = udp(bound, settings).map_err(|source| BindError::new(*address, "UDP", source))?;
+            receive_buffer = receive_buffer.min(granted);
+            sockets.udp.push(socket);
             sockets.tcp.push(tcp(bound).map_err(|source| BindError::new(*address, "TCP", source))?);
+        }
+        if settings.udp.steer {
+            batch::steer(&workers[0].udp[addresses.len()], &processors)
+                .map_err(|source| BindError::new(*address, "UDP", source))?;
         }
         addresses.push(bound);
     }
-    Ok(Bound { addresses, workers, limits: settings.limits.clone() })
+    Ok(Bound { addresses, workers, limits: settings.limits.clone(), udp: settings.udp, processors, receive_buffer })
 }
 
 impl BindError {
@@ -119,15 +135,25 @@ fn alone(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Sock
     Ok(socket)
 }
 
-fn udp(address: SocketAddr, payload: u16) -> io::Result<Socket> {
+/// The processor of each worker, if they are to be pinned: those that the process may use, in turn.
+fn processors(settings: &Settings, workers: usize) -> Vec<usize> {
+    if settings.udp.pin { processor::available().into_iter().cycle().take(workers).collect() } else { Vec::new() }
+}
+
+/// A socket, and the size of its receive buffer.
+fn udp(address: SocketAddr, settings: &Settings) -> io::Result<(Socket, usize)> {
     let socket = unbound(address, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(true)?;
-    batch::prepare(&socket, address, payload)?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    batch::prepare(&socket, address, settings.limits.udp_payload)?;
+    let granted = batch::size_receive_buffer(&socket, settings.udp.receive_buffer)?;
+    if !settings.udp.busy_poll.is_zero() {
+        // Where the system has it not, workers look for queries all the same, only not down to the interface.
+        let _ = batch::poll_busily(&socket, u32::try_from(settings.udp.busy_poll.as_micros()).unwrap_or(u32::MAX));
+    }
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_write_timeout(Some(SEND_PATIENCE))?;
     socket.bind(&address.into())?;
-    Ok(socket)
+    Ok((socket, granted))
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -153,9 +179,6 @@ fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<So
 
 /// How often another free port is tried for when the one that UDP got is in use by TCP.
 const PORT_ATTEMPTS: u32 = 16;
-/// Octets of queries that wait in the kernel: as it counts them, some 5,000 queries, which a core answers in about 20 ms.
-/// More would be answered later than a resolver's patience is worth; the system's own limit may make it less.
-const RECEIVE_BUFFER: usize = 4 << 20;
 /// Octets of replies that wait for the interface: several batches of the largest.
 const SEND_BUFFER: usize = 1 << 20;
 /// How long a worker waits for an interface that takes no more before it drops a reply.
@@ -225,5 +248,40 @@ mod tests {
         let _client = std::net::TcpStream::connect(bound.addresses()[0]).expect("a connection");
         let accepted = bound.workers.iter().find_map(|sockets| sockets.tcp[0].accept().ok());
         assert!(accepted.expect("one of the workers has it").0.nodelay().expect("an option"));
+    }
+
+    #[test]
+    fn the_receive_buffer_that_was_granted_is_told() {
+        let mut small = settings("127.0.0.1:0");
+        small.udp.receive_buffer = 65_536;
+        let bound = bind(&small).expect("a free port");
+        assert_eq!(bound.receive_buffer(), 65_536, "every system grants this much");
+        assert_eq!(bound.workers[2].udp[0].recv_buffer_size().expect("an option"), 2 * 65_536);
+    }
+
+    #[test]
+    fn a_query_goes_to_the_worker_of_its_processor() {
+        let mut steered = settings("127.0.0.1:0");
+        let all = processor::available();
+        (steered.workers, steered.udp.pin, steered.udp.steer) = (all.len(), true, true);
+        let bound = bind(&steered).expect("a kernel with SO_ATTACH_REUSEPORT_CBPF");
+        assert_eq!(bound.processors, all);
+        let address = bound.addresses()[0];
+        for (worker, on) in all.into_iter().enumerate() {
+            // By loopback a packet is taken from the network where it is sent.
+            let send = move || {
+                processor::stay_on(on).expect("one of ours");
+                for _ in 0..20 {
+                    let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+                    client.send_to(b"query", address).expect("sent");
+                }
+            };
+            std::thread::spawn(send).join().expect("sent");
+            let socket = &bound.workers[worker].udp[0];
+            socket.set_nonblocking(true).expect("an option");
+            let mut buffer = [std::mem::MaybeUninit::uninit(); 16];
+            let came = std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count();
+            assert_eq!(came, 20, "to worker {worker}");
+        }
     }
 }

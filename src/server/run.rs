@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::bind::Bound;
 use super::defer::{Clerk, Handoff};
@@ -12,6 +13,7 @@ use super::engine::Engine;
 use super::limit::Limit;
 use super::{late, tcp, udp};
 use crate::metrics::{Registry, Transport};
+use crate::processor;
 use crate::snapshot::Reader;
 
 impl Bound {
@@ -26,17 +28,19 @@ impl Bound {
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
         let (queue, late) = late::Worker::new(Arc::clone(&clerk), registry.register());
-        running.start("late".into(), move || late.run())?;
+        running.start("late".into(), None, move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
             let stop = stop.try_clone()?;
             let engine = Engine::new(reader, registry.register(), Transport::Udp);
-            let worker = udp::Worker::new(sockets.udp, engine, queue.clone(), usize::from(self.limits.udp_payload));
-            running.start(format!("udp-{index}"), move || worker.run(&stop))?;
+            let size = usize::from(self.limits.udp_payload);
+            let worker = udp::Worker::new(sockets.udp, engine, queue.clone(), size, self.udp.busy_poll);
+            let place = self.processors.get(index).copied();
+            running.start(format!("udp-{index}"), place, move || worker.run(&stop))?;
 
             let engine = Engine::new(reader, registry.register(), Transport::Tcp);
             let worker = tcp::Worker::new(sockets.tcp, Arc::clone(&limit), self.limits.tcp_idle)?;
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
-            running.start(format!("tcp-{index}"), move || worker.run(engine, clerk, &stop))?;
+            running.start(format!("tcp-{index}"), place, move || worker.run(engine, clerk, &stop))?;
         }
         Ok(running)
     }
@@ -51,8 +55,14 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(&mut self, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(thread::Builder::new().name(name).spawn(work)?);
+    fn start(&mut self, name: String, place: Option<usize>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let placed = move || {
+            if let Some(Err(error)) = place.map(processor::stay_on) {
+                warn!("a worker is not pinned: {error}");
+            }
+            work();
+        };
+        self.threads.push(thread::Builder::new().name(name).spawn(placed)?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::io::PipeReader;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
@@ -29,6 +30,8 @@ pub(super) struct Worker {
     /// Where deferred datagrams go.
     queue: Queue,
     reply_size: usize,
+    /// How long it looks for queries before it sleeps.
+    busy_poll: Duration,
 }
 
 /// One socket.
@@ -41,9 +44,15 @@ struct Door {
 }
 
 impl Worker {
-    pub(super) fn new(sockets: Vec<Socket>, engine: Engine, queue: Queue, reply_size: usize) -> Self {
+    pub(super) fn new(
+        sockets: Vec<Socket>,
+        engine: Engine,
+        queue: Queue,
+        reply_size: usize,
+        busy_poll: Duration,
+    ) -> Self {
         let door = |socket| Door { socket: Arc::new(socket), dropped: 0, full: 0 };
-        Self { doors: sockets.into_iter().map(door).collect(), engine, queue, reply_size }
+        Self { doors: sockets.into_iter().map(door).collect(), engine, queue, reply_size, busy_poll }
     }
 
     /// Answers until the other end of `stop` is closed, and then what has arrived by then.
@@ -52,11 +61,17 @@ impl Worker {
         let mut batch = Batch::new(&sockets, self.reply_size);
         let mut poll = Poll::new(&sockets, stop.as_fd());
         let mut more = false;
+        let mut awake = Awake::new(self.busy_poll);
         while !poll.is_stopped() {
-            poll.wait(!more);
+            let looks = awake.looks();
+            poll.wait(!more && !looks);
             more = false;
             for place in 0..self.doors.len() {
                 if poll.is_ready(place) {
+                    more |= self.turn(place, &mut batch);
+                    awake.worked();
+                } else if looks {
+                    // Only a receive looks as far as the interface.
                     more |= self.turn(place, &mut batch);
                 }
             }
@@ -102,6 +117,28 @@ impl Worker {
             }
         }
         true
+    }
+}
+
+/// Whether a worker with nothing to do looks for queries, or sleeps.
+struct Awake {
+    patience: Duration,
+    worked: Option<Instant>,
+}
+
+impl Awake {
+    fn new(patience: Duration) -> Self {
+        Self { patience, worked: None }
+    }
+
+    fn worked(&mut self) {
+        if !self.patience.is_zero() {
+            self.worked = Some(Instant::now());
+        }
+    }
+
+    fn looks(&self) -> bool {
+        self.worked.is_some_and(|worked| worked.elapsed() < self.patience)
     }
 }
 

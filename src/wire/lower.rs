@@ -5,7 +5,6 @@ use super::name::{MAX_LABEL, MAX_NAME, NameError, NameRef};
 /// A name in lower case that knows where its labels start, so that each of its ancestors is a slice.
 ///
 /// It is 383 octets of scratch that a worker reuses: filling it allocates nothing.
-#[derive(Clone)]
 pub struct LowerName {
     octets: [u8; MAX_NAME],
     starts: [u8; 128],
@@ -16,6 +15,23 @@ pub struct LowerName {
 impl std::fmt::Debug for LowerName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(&self.name(), f)
+    }
+}
+
+impl Clone for LowerName {
+    fn clone(&self) -> Self {
+        let mut clone = Self::default();
+        clone.clone_from(self);
+        clone
+    }
+
+    /// Copies what the name has, and not what the longest would.
+    #[inline]
+    fn clone_from(&mut self, name: &Self) {
+        let (len, labels) = (usize::from(name.len), usize::from(name.labels));
+        self.octets[..len].copy_from_slice(&name.octets[..len]);
+        self.starts[..labels].copy_from_slice(&name.starts[..labels]);
+        (self.len, self.labels) = (name.len, name.labels);
     }
 }
 

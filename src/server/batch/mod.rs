@@ -29,7 +29,7 @@ use socket2::Socket;
 use arrivals::Arrivals;
 use departures::Departures;
 pub(super) use late::Way;
-pub(super) use options::{dropped, prepare};
+pub(super) use options::{dropped, poll_busily, prepare, size_receive_buffer, steer};
 pub(super) use poll::Poll;
 
 /// Datagrams in one system call, at most. By 32 the price of the call is lost beside that of the packets; with 64 a

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::ptr;
 
 use socket2::Socket;
 
@@ -34,6 +35,44 @@ pub(in crate::server) fn prepare(socket: &Socket, address: SocketAddr, payload: 
     }
 }
 
+/// Lets the kernel look for packets at the interface while it would wait for its interrupt, for so many microseconds.
+///
+/// # Errors
+/// When the kernel is made without it, or does not let us.
+pub(in crate::server) fn poll_busily(socket: &Socket, microseconds: u32) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_BUSY_POLL, microseconds as libc::c_int)
+}
+
+/// Asks for a receive buffer of so many octets, whatever the system's limit is if we may; says how many were given.
+///
+/// # Errors
+/// When the socket has no such option.
+pub(in crate::server) fn size_receive_buffer(socket: &Socket, octets: usize) -> io::Result<usize> {
+    if set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets as libc::c_int).is_err() {
+        socket.set_recv_buffer_size(octets)?;
+    }
+    // The kernel takes twice what it is asked for, for what it keeps beside the data, and says so.
+    Ok(socket.recv_buffer_size()? / 2)
+}
+
+/// Gives each packet to the socket of the processor that took it from the network: to the `n`th that was bound to the address
+/// if it is the `n`th of `processors`. Packets of other processors are dealt out as without it.
+///
+/// # Errors
+/// When the kernel does not have that.
+pub(in crate::server) fn steer(socket: &Socket, processors: &[usize]) -> io::Result<()> {
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let processor = (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32;
+    let mut program = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, processor)];
+    for (worker, processor) in (0..).zip(processors) {
+        program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, *processor as u32));
+        program.push(step(libc::BPF_RET | libc::BPF_K, 0, 0, worker));
+    }
+    program.push(step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    set_any(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &filter)
+}
+
 /// Whether the kernel joins datagrams of one client into trains for this socket (Linux 5.0).
 pub(super) fn receives_trains(socket: &Socket) -> bool {
     get::<libc::c_int>(socket, libc::SOL_UDP, libc::UDP_GRO).is_ok_and(|on| on != 0)
@@ -52,9 +91,14 @@ pub(in crate::server) fn dropped(socket: &Socket) -> Option<u32> {
 }
 
 pub(super) fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let size = size_of_val(&value) as libc::socklen_t;
-    // SAFETY: the kernel reads `size` octets of `value`, which lives until the call returns; the socket is open.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    set_any(socket, level, option, &value)
+}
+
+fn set_any<T>(socket: &Socket, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+    let size = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel reads `size` octets of `value`, and what pointers in it lead to; all of that lives until the call
+    // returns. The socket is open.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(value).cast(), size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
