@@ -26,7 +26,7 @@ mod trust;
 mod value;
 
 pub use alert::{Alert, AlertKind};
-pub use check::{Check, CheckKind, HttpCheck, StatusRanges};
+pub use check::{Asked, Check, CheckKind, DnsCheck, ExecCheck, HttpCheck, StatusRanges, TcpCheck};
 pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;

@@ -142,7 +142,7 @@ fn host_of(owner: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CheckKind, Severity};
+    use super::super::{CheckKind, Severity, TcpCheck};
     use super::*;
     use crate::pool::PerFamily;
 
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(policy.warnings, []);
         let api = &policy.pools[&name("api.example.test")];
         assert_eq!(api.policy.k, PerFamily { a: 2, aaaa: 1 });
-        assert!(matches!(api.check.as_ref().unwrap().kind, CheckKind::Tcp { port: 8080 }));
+        assert!(matches!(api.check.as_ref().unwrap().kind, CheckKind::Tcp(TcpCheck { port: 8080, .. })));
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
             parse(text).expect_err("faults"),
             [
                 "z.toml:1:8: check.web: no pool uses this check; `check = \"web\"` in a pool",
-                "z.toml:2:8: check.web.type: found \"htpp\"; \"tcp\", \"http\" or \"none\"",
+                "z.toml:2:8: check.web.type: found \"htpp\"; \"tcp\", \"http\", \"https\", \"dns\", \"exec\" or \"none\"",
                 "z.toml:3:1: check.web.intervall: unknown key `intervall`; did you mean `interval`?",
                 "z.toml:4:1: check.port: `port` is missing; `port` takes a whole number from 1 to 65535",
                 "z.toml:4:8: check.port: no pool uses this check; `check = \"port\"` in a pool",

@@ -95,7 +95,7 @@ macro_rules! keys {
             name: $name, default: $default, meaning: $meaning, read: $read,
         };)*
         $(#[$note])*
-        pub(super) static $table: $crate::config::reader::Keys = $crate::config::reader::Keys {
+        pub(in crate::config) static $table: $crate::config::reader::Keys = $crate::config::reader::Keys {
             header: $header, keys: &[$(&$key),*], tables: &[$($($inner),+)?],
         };
     };

@@ -56,6 +56,8 @@ pub struct Limits {
     pub tcp_idle: Duration,
     /// Probes under way at once.
     pub probes: usize,
+    /// Commands of `exec` checks under way at once, beside the probes that need but a socket.
+    pub commands: usize,
     /// Zone transfers to clients under way at once.
     pub transfers_out: usize,
 }
@@ -116,6 +118,8 @@ keys! {
             "A TCP connection without a query for this long is closed.";
         PROBES: usize = "probes", integer::<usize, 1, 100_000>, "500",
             "Health probes under way at once; each holds one socket, and those that are due beyond it wait.";
+        COMMANDS: usize = "commands", integer::<usize, 1, 1000>, "10",
+            "Commands of `exec` checks under way at once, beside `probes`; those that are due beyond it wait.";
         TRANSFERS_OUT: usize = "transfers_out", integer::<usize, 1, 10_000>, "100",
             "Zone transfers to clients under way at once; each takes 130 KiB. Those beyond it get SERVFAIL and come again.";
     }
@@ -201,6 +205,7 @@ fn limits(section: &Section<'_>) -> Limits {
         tcp_per_prefix: section.value(&TCP_PER_PREFIX),
         tcp_idle: section.value(&TCP_IDLE),
         probes: section.value(&PROBES),
+        commands: section.value(&COMMANDS),
         transfers_out: section.value(&TRANSFERS_OUT),
     }
 }
@@ -295,6 +300,7 @@ mod tests {
             tcp_per_prefix = 2
             tcp_idle = "2s500ms"
             probes = 16
+            commands = 3
             transfers_out = 3
             [identity]
             version = "kofn"
@@ -311,6 +317,7 @@ mod tests {
             tcp_per_prefix: 2,
             tcp_idle: Duration::from_millis(2500),
             probes: 16,
+            commands: 3,
             transfers_out: 3,
         };
         assert_eq!(settings.limits, limits);

@@ -1,4 +1,4 @@
-//! Whose certificates are believed.
+//! Whose certificates are believed: the keys `ca` and `verify`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,8 @@ use std::{fs, io};
 
 use data_encoding::HEXLOWER;
 use sha1::{Digest, Sha1};
+
+use super::reader::Item;
 
 /// Whose certificates a connection by TLS believes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,4 +85,11 @@ impl fmt::Display for Trust {
             Self::Anyone => f.write_str("anyone"),
         }
     }
+}
+
+/// A file of certificates, read at once: one that cannot be used is a fault of the key, not of every later connection.
+pub(super) fn authorities(item: &Item<'_>) -> Option<Authorities> {
+    let expected = "the path of a file with certificates as PEM";
+    let Some(path) = item.as_str().filter(|path| !path.is_empty()) else { return item.wrong(expected) };
+    Authorities::load(&item.folder().join(path)).map_or_else(|error| item.wrong_as(error, expected), Some)
 }

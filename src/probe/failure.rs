@@ -3,11 +3,16 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::StatusRanges;
+#[cfg(feature = "encrypted")]
+use crate::tls::{ClientError, HandshakeError};
+use crate::wire::{Rcode, Type};
 
 /// Why a probe did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +38,47 @@ pub(super) enum Failure {
     /// The first 64 KiB of the body lack the text.
     #[error("the first 64 KiB of the body lack {0:?}")]
     LongBody(String),
+    /// The handshake of TLS failed.
+    #[cfg(feature = "encrypted")]
+    #[error("{0}")]
+    Tls(HandshakeError),
+    /// No certificate could be believed, whoever showed it.
+    #[cfg(feature = "encrypted")]
+    #[error("{0}")]
+    NoTrust(ClientError),
+    /// What came is no DNS.
+    #[error("the answer is no DNS: {0}")]
+    NotDns(String),
+    /// What came answers another question.
+    #[error("the answer is to another question")]
+    OtherQuestion,
+    /// The nameserver says that it has no answer.
+    #[error("rcode {0}, expected NOERROR")]
+    Rcode(Rcode),
+    /// The nameserver has no such record.
+    #[error("the answer has no {0} record")]
+    NoRecord(Type),
+    /// The nameserver has other records.
+    #[error("the answer is {found}, expected {expected}")]
+    Answer { found: String, expected: String },
+    /// The command was not started.
+    #[error("{} cannot be run: {}", program.display(), words(error))]
+    NotRun { program: PathBuf, error: io::Error },
+    /// The command has ended otherwise than with 0.
+    #[error("{ending}{}", said.as_ref().map_or_else(String::new, |said| format!(": {said}")))]
+    Command { ending: ExitStatus, said: Option<String> },
 }
 
 /// What a probe waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Connection,
+    #[cfg(feature = "encrypted")]
+    Handshake,
     Head,
     Body,
+    Answer,
+    Command,
 }
 
 impl Failure {
@@ -58,10 +96,30 @@ impl Failure {
         }
     }
 
+    /// Why there is no TLS.
+    #[cfg(feature = "encrypted")]
+    pub(super) fn of_tls(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Connection(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Closed(Phase::Handshake)
+            }
+            HandshakeError::Connection(error) => Self::Connection(error),
+            other => Self::Tls(other),
+        }
+    }
+
     /// Whether this says nothing of the member, because the probe could not even be sent.
     pub(super) fn is_ours(&self) -> bool {
-        const OURS: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
-        matches!(self, Self::Connection(error) if error.raw_os_error().is_some_and(|code| OURS.contains(&code)))
+        const OURS: [i32; 6] =
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
+        match self {
+            Self::Connection(error) | Self::NotRun { error, .. } => {
+                error.raw_os_error().is_some_and(|code| OURS.contains(&code))
+            }
+            #[cfg(feature = "encrypted")]
+            Self::NoTrust(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -69,8 +127,12 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connection => "the connection",
+            #[cfg(feature = "encrypted")]
+            Self::Handshake => "the TLS handshake",
             Self::Head => "the response head",
             Self::Body => "the response body",
+            Self::Answer => "the answer",
+            Self::Command => "the command",
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Targets {
     pub probes: Vec<(ProbeKey, Arc<Check>)>,
     /// Probes under way at once, at least 1.
     pub limit: usize,
+    /// Commands under way at once beside them, at least 1.
+    pub commands: usize,
 }
 
 /// Is told whose verdict, or whose doubt, has changed.
@@ -37,7 +39,8 @@ impl Feed {
         let (reader, publisher) = (publisher.reader(), Arc::clone(publisher));
         let targets = move || {
             let snapshot = reader.load();
-            Targets { probes: snapshot.probes(), limit: snapshot.settings.limits.probes }
+            let limits = &snapshot.settings.limits;
+            Targets { probes: snapshot.probes(), limit: limits.probes, commands: limits.commands }
         };
         Self {
             generations: publisher.generations(),

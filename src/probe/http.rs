@@ -1,20 +1,31 @@
-//! The `http` check: one GET by HTTP/1.1 on a connection of its own. Redirects are answers like any other.
+//! The checks `http` and `https`: one GET by HTTP/1.1. Redirects are answers like any other.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use http_body_util::{BodyExt, Empty};
-use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, USER_AGENT};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::failure::{Deadline, Failure, Phase};
+use super::hold::Kept;
 use super::tcp;
 use crate::config::HttpCheck;
+use crate::health::Notice;
+#[cfg(feature = "encrypted")]
+use crate::tls::{self, certificate_end};
+
+/// Asks on one connection.
+pub(super) type Sender = http1::SendRequest<Empty<Bytes>>;
 
 const AGENT: &str = concat!("kofn/", env!("CARGO_PKG_VERSION"));
+
+/// By this header a backend takes itself out of the answers, whatever else it says.
+const ASIDE: &str = "x-kofn";
 
 /// Octets of the body that are searched.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -22,49 +33,108 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Octets of a response head: eight times what servers send, and little enough for a thousand probes at once.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// Asks `target` for the page, and judges the answer.
-pub(super) async fn probe(target: SocketAddr, check: &HttpCheck, deadline: Deadline) -> Result<(), Failure> {
-    let stream = tcp::connect(target, deadline).await?;
-    let handshake = http1::Builder::new().max_buf_size(HEAD_LIMIT).handshake(TokioIo::new(stream));
-    let handshake = deadline.bound(Phase::Head, handshake).await?;
-    let (sender, connection) = handshake.map_err(|error| Failure::of_http(&error, Phase::Head))?;
-    let (mut connection, mut exchange) = (pin!(connection), pin!(exchange(sender, check, deadline)));
-    let mut open = true;
-    loop {
-        // The connection moves the octets of the exchange, and may end before the exchange has read them all.
-        tokio::select! {
-            result = &mut exchange => return result,
-            _ = &mut connection, if open => open = false,
+/// A page, and how to get at it.
+pub(super) struct Page<'a> {
+    pub(super) check: &'a HttpCheck,
+    /// For a page behind TLS.
+    #[cfg(feature = "encrypted")]
+    pub(super) tls: Option<&'a tls::Client>,
+    pub(super) deadline: Deadline,
+}
+
+impl Page<'_> {
+    /// Asks `address` for the page and judges the answer; first on `held`, the connection of the probe before.
+    pub(super) async fn probe(
+        &self,
+        address: IpAddr,
+        held: Option<Sender>,
+        notice: &mut Notice,
+    ) -> Result<Kept, Failure> {
+        if let Some(mut sender) = held {
+            match self.exchange(&mut sender, notice).await {
+                // The peer has ended it meanwhile, which says nothing of the peer yet.
+                Err(Failure::Connection(_) | Failure::Closed(Phase::Head)) => {}
+                Err(failure) => return Err(failure),
+                Ok(true) => return Ok(Kept::Same(sender)),
+                Ok(false) => return Ok(Kept::Nothing),
+            }
         }
+        let stream = tcp::connect(SocketAddr::new(address, self.check.port), self.deadline).await?;
+        #[cfg(feature = "encrypted")]
+        if let Some(client) = self.tls {
+            let handshake = client.handshake(self.check.server_name(), stream);
+            let stream = self.deadline.bound(Phase::Handshake, handshake).await?.map_err(Failure::of_tls)?;
+            notice.certificate_end = certificate_end(&stream);
+            return self.ask_on(stream, notice).await;
+        }
+        self.ask_on(stream, notice).await
+    }
+
+    async fn ask_on<S>(&self, stream: S, notice: &mut Notice) -> Result<Kept, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handshake = http1::Builder::new().max_buf_size(HEAD_LIMIT).handshake(TokioIo::new(stream));
+        let handshake = self.deadline.bound(Phase::Head, handshake).await?;
+        let (mut sender, connection) = handshake.map_err(|error| Failure::of_http(&error, Phase::Head))?;
+        // How it ended is told to who waits for an answer.
+        let mut connection = Box::pin(async move { drop(connection.await) });
+        let mut open = true;
+        let again = {
+            let mut exchange = pin!(self.exchange(&mut sender, notice));
+            loop {
+                // The connection moves the octets of the exchange, and may end before the exchange has read them all.
+                tokio::select! {
+                    again = &mut exchange => break again?,
+                    () = &mut connection, if open => open = false,
+                }
+            }
+        };
+        Ok(if again && open { Kept::Fresh { sender: Some(sender), closed: connection } } else { Kept::Nothing })
+    }
+
+    /// One question and its answer; says whether the connection can be asked again.
+    async fn exchange(&self, sender: &mut Sender, notice: &mut Notice) -> Result<bool, Failure> {
+        let (check, deadline) = (self.check, self.deadline);
+        let mut request =
+            Request::get(&check.path).header(HOST, &check.host).header(USER_AGENT, AGENT).header(ACCEPT, "*/*");
+        if !check.hold {
+            request = request.header(CONNECTION, "close");
+        }
+        let request = request.body(Empty::new()).expect("a path and a host that the configuration has accepted");
+        let response = deadline.bound(Phase::Head, sender.send_request(request)).await?;
+        let response = response.map_err(|error| Failure::of_http(&error, Phase::Head))?;
+        notice.drains = Some(steps_aside(response.headers()));
+        self.judge(response).await?;
+        // A connection that the peer is about to close is not ready for another question.
+        Ok(check.hold && matches!(deadline.bound(Phase::Body, sender.ready()).await, Ok(Ok(()))))
+    }
+
+    async fn judge(&self, response: Response<Incoming>) -> Result<(), Failure> {
+        let (check, found) = (self.check, response.status().as_u16());
+        if !check.expect.contains(found) {
+            return Err(Failure::Status { found, expected: check.expect.clone() });
+        }
+        let mut body = response.into_body();
+        let mut read = 0;
+        if let Some(text) = &check.body {
+            read = search(&mut body, text, self.deadline).await?;
+        }
+        if check.hold {
+            skip(body, read, self.deadline).await;
+        }
+        Ok(())
     }
 }
 
-async fn exchange(
-    mut sender: http1::SendRequest<Empty<Bytes>>,
-    check: &HttpCheck,
-    deadline: Deadline,
-) -> Result<(), Failure> {
-    let request = Request::get(&check.path)
-        .header(HOST, &check.host)
-        .header(USER_AGENT, AGENT)
-        .header(ACCEPT, "*/*")
-        .header(CONNECTION, "close")
-        .body(Empty::new())
-        .expect("a path and a host that the configuration has accepted");
-    let response = deadline.bound(Phase::Head, sender.send_request(request)).await?;
-    let response = response.map_err(|error| Failure::of_http(&error, Phase::Head))?;
-    let found = response.status().as_u16();
-    if !check.expect.contains(found) {
-        return Err(Failure::Status { found, expected: check.expect.clone() });
-    }
-    match &check.body {
-        Some(text) => search(response.into_body(), text, deadline).await,
-        None => Ok(()),
-    }
+/// Whether the backend asks to be left out of the answers.
+fn steps_aside(headers: &HeaderMap) -> bool {
+    let words = headers.get_all(ASIDE).into_iter().flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
+    words.into_iter().any(|word| word.trim_ascii().eq_ignore_ascii_case(b"drain"))
 }
 
-/// Passes as soon as the text has come.
-async fn search(mut body: Incoming, text: &str, deadline: Deadline) -> Result<(), Failure> {
+/// Passes as soon as the text has come, with the number of octets that were read.
+async fn search(body: &mut Incoming, text: &str, deadline: Deadline) -> Result<usize, Failure> {
     let mut read = Vec::new();
     while read.len() < BODY_LIMIT {
         let Some(frame) = deadline.bound(Phase::Body, body.frame()).await? else {
@@ -76,10 +146,19 @@ async fn search(mut body: Incoming, text: &str, deadline: Deadline) -> Result<()
         let from = read.len().saturating_sub(text.len() - 1);
         read.extend_from_slice(&data[..data.len().min(BODY_LIMIT - read.len())]);
         if read[from..].windows(text.len()).any(|window| window == text.as_bytes()) {
-            return Ok(());
+            return Ok(read.len());
         }
     }
     Err(Failure::LongBody(text.to_owned()))
+}
+
+/// Reads the rest of a body so that the connection can be asked again. The verdict is known: a body that is long, slow or
+/// broken costs the connection and nothing else.
+async fn skip(mut body: Incoming, mut read: usize, deadline: Deadline) {
+    while read < BODY_LIMIT {
+        let Ok(Some(Ok(frame))) = deadline.bound(Phase::Body, body.frame()).await else { return };
+        read += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +172,17 @@ mod tests {
 
     use super::*;
 
+    async fn probe(target: SocketAddr, check: &HttpCheck, deadline: Deadline) -> Result<(), Failure> {
+        let check = &HttpCheck { port: target.port(), ..check.clone() };
+        let page = Page {
+            check,
+            #[cfg(feature = "encrypted")]
+            tls: None,
+            deadline,
+        };
+        page.probe(target.ip(), None, &mut Notice::default()).await.map(drop)
+    }
+
     /// Enough for any answer that comes at all.
     const LONG: Duration = Duration::from_secs(20);
     /// Enough for those that never come.
@@ -100,7 +190,7 @@ mod tests {
 
     fn check() -> HttpCheck {
         let (path, host) = ("/healthz?a=1".to_owned(), "x.test:81".to_owned());
-        HttpCheck { port: 1, path, host, expect: vec![200..=399].into(), body: None }
+        HttpCheck { port: 1, tls: None, path, host, expect: vec![200..=399].into(), body: None, hold: false }
     }
 
     fn holding(body: &str) -> HttpCheck {

@@ -13,8 +13,12 @@
 //!
 //! Not here: what a result means (`health`), and what a verdict means for the answers (`pool`).
 
+mod ask;
+mod dns;
+mod exec;
 mod failure;
 mod feed;
+mod hold;
 mod http;
 mod prober;
 mod schedule;

@@ -1,7 +1,6 @@
 //! The task that starts probes, takes their results and passes changes on.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +10,12 @@ use tokio::sync::watch;
 use tokio::task::{self, AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::{self, sleep_until};
 
-use super::failure::{Deadline, Failure};
+use super::ask::{Askers, Ended};
+use super::failure::Failure;
 use super::feed::{Feed, Targets};
-use super::http;
-use super::schedule::{Ending, ProbeId, Schedule};
-use super::tcp;
-use crate::config::{Check, CheckKind};
+use super::hold::{Holds, Kept};
+use super::schedule::{Ending, ProbeId, Room, Schedule};
+use crate::config::Check;
 use crate::health::{Change, Flip, ProbeKey, Reason, Table, Verdict};
 
 /// Probes what the snapshots ask for.
@@ -26,8 +25,12 @@ pub struct Prober {
     table: Arc<Table>,
     targets: Targets,
     schedule: Schedule,
-    running: JoinSet<Result<(), Failure>>,
-    handles: HashMap<task::Id, (ProbeId, AbortHandle)>,
+    askers: Askers,
+    running: JoinSet<Ended>,
+    handles: HashMap<task::Id, Running>,
+    /// How many of those that run are commands.
+    commands: usize,
+    holds: Holds,
     /// Whose change the snapshot does not have yet.
     changed: Vec<ProbeKey>,
     /// The snapshot is taking verdicts over.
@@ -35,6 +38,14 @@ pub struct Prober {
     first_round: watch::Sender<bool>,
     complained: Option<Instant>,
     random: SmallRng,
+}
+
+/// A probe under way.
+#[derive(Debug)]
+struct Running {
+    id: ProbeId,
+    runs_a_command: bool,
+    handle: AbortHandle,
 }
 
 /// Tells when every probe has had a first result, and the snapshot has it.
@@ -56,10 +67,13 @@ impl Prober {
         let mut prober = Self {
             feed,
             table,
-            targets: Targets { probes: Vec::new(), limit: 1 },
+            targets: Targets { probes: Vec::new(), limit: 1, commands: 1 },
             schedule: Schedule::default(),
+            askers: Askers::default(),
             running: JoinSet::new(),
             handles: HashMap::new(),
+            commands: 0,
+            holds: Holds::default(),
             changed: Vec::new(),
             refreshing: None,
             first_round: watch::Sender::new(false),
@@ -79,14 +93,14 @@ impl Prober {
     pub async fn run(mut self) {
         loop {
             self.settle();
-            let room = self.running.len() < self.targets.limit;
-            let due = self.schedule.next_due().filter(|_| room).map(time::Instant::from_std);
+            let due = self.schedule.next_due(self.room()).map(time::Instant::from_std);
             tokio::select! {
                 changed = self.feed.generations.changed() => match changed {
                     Ok(()) => self.follow(),
                     Err(_) => return,
                 },
                 Some(ended) = self.running.join_next_with_id() => self.end(ended),
+                broken = self.holds.broken() => self.schedule.hasten(broken, now()),
                 () = sleep_until(due.unwrap_or_else(time::Instant::now)), if due.is_some() => self.start(),
                 () = finished(self.refreshing.as_mut()) => self.refreshing = None,
             }
@@ -103,49 +117,70 @@ impl Prober {
         let now = now();
         let keys: Vec<ProbeKey> = targets.probes.iter().map(|(key, _)| key.clone()).collect();
         self.table.follow(&keys, now);
+        self.askers.follow(targets.probes.iter().map(|(_, check)| &**check));
         for gone in self.schedule.follow(targets.probes.clone(), now) {
-            for (_, handle) in self.handles.values().filter(|(id, _)| *id == gone) {
-                handle.abort();
-            }
+            self.holds.let_go(gone);
+            self.handles.values().filter(|running| running.id == gone).for_each(|running| running.handle.abort());
         }
         self.targets = targets;
     }
 
+    fn room(&self) -> Room {
+        let Targets { limit, commands, .. } = self.targets;
+        let under_way = self.running.len() - self.commands;
+        Room { sockets: under_way < limit, commands: self.commands < commands }
+    }
+
     fn start(&mut self) {
-        while self.running.len() < self.targets.limit {
-            let Some((id, key, check)) = self.schedule.start_due(now()) else { return };
-            let handle = self.running.spawn(async move { probe(&key, &check).await });
-            self.handles.insert(handle.id(), (id, handle));
+        while let Some((id, key, check)) = self.schedule.start_due(self.room(), now()) {
+            let (asker, held) = (self.askers.of(&check), self.holds.sender(id));
+            let handle = self.running.spawn(async move { asker.probe(key.address, held).await });
+            self.commands += usize::from(check.runs_a_command());
+            self.handles.insert(handle.id(), Running { id, runs_a_command: check.runs_a_command(), handle });
         }
     }
 
-    fn end(&mut self, ended: Result<(task::Id, Result<(), Failure>), JoinError>) {
-        let (task, result) = match ended {
-            Ok((task, result)) => (task, Some(result)),
+    fn end(&mut self, ended: Result<(task::Id, Ended), JoinError>) {
+        let (task, ended) = match ended {
+            Ok((task, ended)) => (task, Some(ended)),
             Err(error) => (error.id(), None),
         };
-        let (id, _) = self.handles.remove(&task).expect("each task is noted where it is spawned");
+        let Running { id, runs_a_command, .. } =
+            self.handles.remove(&task).expect("each task is noted where it starts");
+        self.commands -= usize::from(runs_a_command);
         // Its record may be gone, and then nobody asks any more.
         let Some((key, check)) = self.schedule.probe(id) else { return };
+        let Some(Ended { result, notice }) = ended else {
+            tracing::error!(address = %key.address, check = %check.name, "a probe has panicked");
+            return self.schedule.end(id, Ending::Nothing, now(), &mut self.random);
+        };
+        if let Some(drains) = self.table.note(key, notice) {
+            log_drain(key, check, drains);
+            self.changed.push(key.clone());
+        }
+        let (result, kept) = match result {
+            Ok(kept) => (Ok(()), kept),
+            Err(failure) => (Err(failure), Kept::Nothing),
+        };
+        let passed = result.is_ok();
         let ending = match result {
-            Some(Err(failure)) if failure.is_ours() => {
+            Err(failure) if failure.is_ours() => {
                 complain(&mut self.complained, &failure);
                 Ending::Nothing
             }
-            Some(result) => {
+            result => {
                 let change = self.table.observe(key, result.map_err(Reason::new), now());
                 if let Some(Change::Flip(flip)) = &change {
                     log(flip, check);
                 }
                 self.changed.extend(change.map(|change| change.key().clone()));
-                Ending::Result { flip_hangs: self.table.flip_hangs(key) }
-            }
-            None => {
-                tracing::error!(address = %key.address, check = %check.name, "a probe has panicked");
-                Ending::Nothing
+                Ending::Result { passed, flip_hangs: self.table.flip_hangs(key) }
             }
         };
         self.schedule.end(id, ending, now(), &mut self.random);
+        if !self.holds.keep(id, kept) {
+            self.schedule.hasten(id, now());
+        }
     }
 
     /// Passes changes on, one batch after another, and notes the end of the first round.
@@ -173,20 +208,20 @@ async fn finished(refreshing: Option<&mut JoinHandle<()>>) {
     }
 }
 
-async fn probe(key: &ProbeKey, check: &Check) -> Result<(), Failure> {
-    let deadline = Deadline::after(check.rules().timeout);
-    match &check.kind {
-        CheckKind::Tcp { port } => tcp::connect(SocketAddr::new(key.address, *port), deadline).await.map(drop),
-        CheckKind::Http(http) => http::probe(SocketAddr::new(key.address, http.port), http, deadline).await,
-    }
-}
-
 fn log(flip: &Flip, check: &Check) {
     let (address, check) = (flip.key.address, &check.name);
     match (flip.to, &flip.reason) {
         (Verdict::Up, _) if flip.from == Verdict::Unknown => tracing::debug!(%address, %check, "member is up"),
         (_, Some(reason)) => tracing::warn!(%address, %check, %reason, "member is down"),
         (_, None) => tracing::info!(%address, %check, "member is up again"),
+    }
+}
+
+fn log_drain(key: &ProbeKey, check: &Check, drains: bool) {
+    let (address, check) = (key.address, &check.name);
+    match drains {
+        true => tracing::warn!(%address, %check, "member asks to be left out of the answers"),
+        false => tracing::info!(%address, %check, "member asks to be in the answers again"),
     }
 }
 
@@ -215,7 +250,7 @@ mod tests {
 
     use super::super::TakeVerdicts;
     use super::*;
-    use crate::config::HttpCheck;
+    use crate::config::{Asked, CheckKind, HttpCheck, TcpCheck};
     use crate::health::{CheckId, Rules};
 
     /// A world whose targets the test changes, and that notes changes.
@@ -240,7 +275,7 @@ mod tests {
         }
 
         fn start_with(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize, changed: TakeVerdicts) -> Self {
-            let targets = Arc::new(Mutex::new(Targets { probes, limit }));
+            let targets = Arc::new(Mutex::new(Targets { probes, limit, commands: 1 }));
             let (generation, table) = (watch::Sender::new(1), Arc::new(Table::default()));
             let source = Arc::clone(&targets);
             let feed = Feed {
@@ -285,9 +320,14 @@ mod tests {
     const QUICK: Duration = Duration::from_millis(20);
     const LONG: Duration = Duration::from_secs(3600);
 
+    fn tcp(port: u16, id: CheckId) -> Check {
+        let kind = CheckKind::Tcp(TcpCheck { port, hold: false });
+        Check { name: "port".into(), kind, asked: Asked::Member, id }
+    }
+
     fn tcp_probe(address: Ipv4Addr, port: u16) -> (ProbeKey, Arc<Check>) {
         let id = CheckId::new(format!("tcp port={port}"), rules(QUICK, LONG));
-        let check = Check { name: "port".into(), kind: CheckKind::Tcp { port }, id: id.clone() };
+        let check = tcp(port, id.clone());
         (ProbeKey { address: address.into(), check: id }, Arc::new(check))
     }
 
@@ -295,8 +335,9 @@ mod tests {
     fn http_probe(port: u16, path: &str) -> (ProbeKey, Arc<Check>) {
         let (path, host) = (path.to_owned(), "x.test".to_owned());
         let id = CheckId::new(path.as_str(), rules(LONG, LONG));
-        let http = HttpCheck { port, path, host, expect: vec![200..=399].into(), body: None };
-        let check = Check { name: "page".into(), kind: CheckKind::Http(http), id: id.clone() };
+        let expect = vec![200..=399].into();
+        let http = HttpCheck { port, tls: None, path, host, expect, body: None, hold: false };
+        let check = Check { name: "page".into(), kind: CheckKind::Http(http), asked: Asked::Member, id: id.clone() };
         (ProbeKey { address: Ipv4Addr::LOCALHOST.into(), check: id }, Arc::new(check))
     }
 

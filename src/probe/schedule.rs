@@ -17,13 +17,31 @@ use crate::health::ProbeKey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ProbeId(u64);
 
+#[cfg(test)]
+impl ProbeId {
+    pub(super) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+type Queue = BinaryHeap<Reverse<(Instant, ProbeId)>>;
+
+/// What may be started now: each kind has a limit of its own, and neither waits for the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) sockets: bool,
+    pub(super) commands: bool,
+}
+
 /// Every probe, each either waiting for its time or under way.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     ids: HashMap<ProbeKey, ProbeId>,
     slots: HashMap<ProbeId, Slot>,
-    /// May hold probes that have left; they are passed over.
-    due: BinaryHeap<Reverse<(Instant, ProbeId)>>,
+    /// May hold probes that have left, or are due at another time by now; they are passed over.
+    sockets: Queue,
+    /// The same for probes that run a command.
+    commands: Queue,
     next_id: u64,
     /// Probes without any result so far.
     unheard: usize,
@@ -33,15 +51,21 @@ pub(super) struct Schedule {
 struct Slot {
     key: ProbeKey,
     check: Arc<Check>,
+    /// When the probe starts; `None` while it is under way.
+    due: Option<Instant>,
     started: Option<Instant>,
     heard: bool,
+    /// When the last broken connection called for a probe, or will.
+    hastened: Option<Instant>,
+    /// Since a connection broke there was neither a pass nor a flip.
+    broken: bool,
 }
 
 /// How a probe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// With a result; `flip_hangs` says whether the next one is wanted sooner.
-    Result { flip_hangs: bool },
+    Result { passed: bool, flip_hangs: bool },
     /// Without one.
     Nothing,
 }
@@ -49,6 +73,10 @@ pub(super) enum Ending {
 /// The longest time over which the starts of new probes are spread, and the distance between two when they are few.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
 const FIRST_DISTANCE: Duration = Duration::from_millis(1);
+
+/// Between probes that follow a broken connection, until one passes or the verdict flips: short enough for a flip within
+/// milliseconds, and long enough that a large `fall` does not become a burst.
+const AFTER_BREAK: Duration = Duration::from_millis(5);
 
 impl Schedule {
     /// Takes over the probes of a snapshot: who is new becomes due, who is gone is forgotten and returned.
@@ -68,7 +96,7 @@ impl Schedule {
         let distance = FIRST_DISTANCE.min(FIRST_ROUND / u32::try_from(entered.len()).unwrap_or(u32::MAX).max(1));
         let mut at = now;
         for id in entered {
-            self.due.push(Reverse((at, id)));
+            self.put_off(id, at);
             at += distance;
         }
         for id in left.values() {
@@ -78,24 +106,38 @@ impl Schedule {
         left.into_values().collect()
     }
 
-    /// When the next probe is due.
-    pub(super) fn next_due(&mut self) -> Option<Instant> {
-        while let Some(Reverse((at, id))) = self.due.peek() {
-            if self.slots.contains_key(id) {
-                return Some(*at);
-            }
-            self.due.pop();
-        }
-        None
+    /// When the next probe is due among those that may start.
+    pub(super) fn next_due(&mut self, room: Room) -> Option<Instant> {
+        let sockets = next(&mut self.sockets, &self.slots).filter(|_| room.sockets);
+        let commands = next(&mut self.commands, &self.slots).filter(|_| room.commands);
+        sockets.into_iter().chain(commands).min()
     }
 
-    /// Starts the probe that has been due for longest.
-    pub(super) fn start_due(&mut self, now: Instant) -> Option<(ProbeId, ProbeKey, Arc<Check>)> {
-        self.next_due().filter(|at| *at <= now)?;
-        let Reverse((_, id)) = self.due.pop()?;
+    /// Starts the probe that has been due for longest among those that may start.
+    pub(super) fn start_due(&mut self, room: Room, now: Instant) -> Option<(ProbeId, ProbeKey, Arc<Check>)> {
+        let due = self.next_due(room).filter(|at| *at <= now)?;
+        let commands = room.commands && self.commands.peek().is_some_and(|Reverse((at, _))| *at == due);
+        let queue = if commands { &mut self.commands } else { &mut self.sockets };
+        let Reverse((_, id)) = queue.pop()?;
         let slot = self.slots.get_mut(&id)?;
-        slot.started = Some(now);
+        (slot.due, slot.started) = (None, Some(now));
         Some((id, slot.key.clone(), Arc::clone(&slot.check)))
+    }
+
+    /// The connection that a probe left open has broken: its next one comes at once, and so do those that follow until
+    /// one passes or the verdict flips.
+    ///
+    /// A peer that closes whatever it is asked on calls for one probe each `fast_interval`, no more. A probe under way
+    /// finds out by itself.
+    pub(super) fn hasten(&mut self, id: ProbeId, now: Instant) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(due) = slot.due else { return };
+        let fast_interval = slot.check.rules().fast_interval;
+        let at = slot.hastened.map_or(now, |before| now.max(before + fast_interval));
+        if at < due {
+            (slot.hastened, slot.broken) = (Some(at), true);
+            self.put_off(id, at);
+        }
     }
 
     /// Whose probe it is; `None` for one that has left.
@@ -108,17 +150,19 @@ impl Schedule {
     pub(super) fn end(&mut self, id: ProbeId, ending: Ending, now: Instant, random: &mut impl Rng) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let (rules, draw) = (slot.check.rules(), random.random::<f64>());
-        let pause = match ending {
+        let started = slot.started.take().unwrap_or(now);
+        slot.broken &= matches!(ending, Ending::Result { passed: false, flip_hangs: true });
+        let at = match ending {
             Ending::Result { .. } if !slot.heard => {
                 slot.heard = true;
                 self.unheard -= 1;
-                rules.interval.mul_f64(draw)
+                started + rules.interval.mul_f64(draw)
             }
-            Ending::Result { flip_hangs } => rules.pause(flip_hangs, draw),
-            Ending::Nothing => rules.pause(false, draw),
+            Ending::Result { .. } if slot.broken => now + AFTER_BREAK,
+            Ending::Result { flip_hangs, .. } => started + rules.pause(flip_hangs, draw),
+            Ending::Nothing => started + rules.pause(false, draw),
         };
-        let started = slot.started.take().unwrap_or(now);
-        self.due.push(Reverse(((started + pause).max(now), id)));
+        self.put_off(id, at.max(now));
     }
 
     /// Whether every probe has had a result.
@@ -131,9 +175,29 @@ impl Schedule {
         self.next_id += 1;
         self.unheard += 1;
         self.ids.insert(key.clone(), id);
-        self.slots.insert(id, Slot { key, check, started: None, heard: false });
+        let slot = Slot { key, check, due: None, started: None, heard: false, hastened: None, broken: false };
+        self.slots.insert(id, slot);
         id
     }
+
+    /// Makes a probe due at `at` and at no other time.
+    fn put_off(&mut self, id: ProbeId, at: Instant) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.due = Some(at);
+        let queue = if slot.check.runs_a_command() { &mut self.commands } else { &mut self.sockets };
+        queue.push(Reverse((at, id)));
+    }
+}
+
+/// When the first probe of `queue` is due, past those that are not due then.
+fn next(queue: &mut Queue, slots: &HashMap<ProbeId, Slot>) -> Option<Instant> {
+    while let Some(Reverse((at, id))) = queue.peek() {
+        if slots.get(id).is_some_and(|slot| slot.due == Some(*at)) {
+            return Some(*at);
+        }
+        queue.pop();
+    }
+    None
 }
 
 #[cfg(test)]
@@ -144,9 +208,10 @@ mod tests {
     use rand::rngs::SmallRng;
 
     use super::*;
-    use crate::config::CheckKind;
+    use crate::config::{Asked, CheckKind, TcpCheck};
     use crate::health::{CheckId, Rules};
 
+    const ROOM: Room = Room { sockets: true, commands: true };
     const SECOND: Duration = Duration::from_secs(1);
 
     fn check() -> Arc<Check> {
@@ -158,7 +223,8 @@ mod tests {
             fall: 2,
             jitter_percent: 0,
         };
-        Arc::new(Check { name: "c".into(), kind: CheckKind::Tcp { port: 1 }, id: CheckId::new("tcp port=1", rules) })
+        let kind = CheckKind::Tcp(TcpCheck { port: 1, hold: true });
+        Arc::new(Check { name: "c".into(), kind, asked: Asked::Member, id: CheckId::new("tcp port=1", rules) })
     }
 
     fn probe(number: u32) -> (ProbeKey, Arc<Check>) {
@@ -172,15 +238,15 @@ mod tests {
 
     /// Starts all that is due at `now`.
     fn start(schedule: &mut Schedule, now: Instant) -> Vec<(ProbeId, ProbeKey)> {
-        std::iter::from_fn(|| schedule.start_due(now)).map(|(id, key, _)| (id, key)).collect()
+        std::iter::from_fn(|| schedule.start_due(ROOM, now)).map(|(id, key, _)| (id, key)).collect()
     }
 
-    const PASS: Ending = Ending::Result { flip_hangs: false };
+    const PASS: Ending = Ending::Result { passed: true, flip_hangs: false };
 
     #[test]
     fn the_first_round_starts_within_a_second_and_not_at_once() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
-        assert_eq!(schedule.next_due(), None);
+        assert_eq!(schedule.next_due(ROOM), None);
         schedule.follow((0..10_000).map(probe).collect(), now);
         assert_eq!(start(&mut schedule, now).len(), 1);
         let half = start(&mut schedule, now + SECOND / 2).len();
@@ -223,16 +289,16 @@ mod tests {
         for (ending, took, due) in [
             (PASS, 0, 5),
             (PASS, 2, 5),
-            (Ending::Result { flip_hangs: true }, 0, 1),
-            (Ending::Result { flip_hangs: true }, 2, 2),
+            (Ending::Result { passed: false, flip_hangs: true }, 0, 1),
+            (Ending::Result { passed: false, flip_hangs: true }, 2, 2),
             (PASS, 9, 9),
             (Ending::Nothing, 1, 5),
         ] {
             let mut random = random();
             let (mut schedule, id, at) = heard(&mut random);
-            assert_eq!(schedule.next_due(), None, "a probe under way is not due");
+            assert_eq!(schedule.next_due(ROOM), None, "a probe under way is not due");
             schedule.end(id, ending, at + took * SECOND, &mut random);
-            assert_eq!(schedule.next_due(), Some(at + due * SECOND), "{ending:?} after {took} s");
+            assert_eq!(schedule.next_due(ROOM), Some(at + due * SECOND), "{ending:?} after {took} s");
         }
     }
 
@@ -244,11 +310,11 @@ mod tests {
         assert_eq!(schedule.follow(vec![probe(1), probe(2), probe(2)], at), []);
         let new = start(&mut schedule, at);
         assert_eq!(new.iter().map(|(_, key)| key.clone()).collect::<Vec<_>>(), [probe(2).0]);
-        assert_eq!(schedule.next_due(), Some(at + 5 * SECOND));
+        assert_eq!(schedule.next_due(ROOM), Some(at + 5 * SECOND));
         assert_eq!(schedule.follow(vec![probe(2)], at), [id]);
-        assert_eq!(schedule.next_due(), None);
+        assert_eq!(schedule.next_due(ROOM), None);
         schedule.end(id, PASS, at, &mut random);
-        assert_eq!((schedule.next_due(), schedule.probe(id).is_none()), (None, true));
+        assert_eq!((schedule.next_due(ROOM), schedule.probe(id).is_none()), (None, true));
     }
 
     #[test]

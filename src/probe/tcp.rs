@@ -1,10 +1,21 @@
-//! The `tcp` check: a connection is made, and closed.
+//! The `tcp` check: a connection is made, and closed or held.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpStream;
 
 use super::failure::{Deadline, Failure, Phase};
+use super::hold::{Kept, closed};
+use crate::config::TcpCheck;
+
+/// Connects to `address`, which is all that it takes to pass.
+pub(super) async fn probe(address: IpAddr, check: &TcpCheck, deadline: Deadline) -> Result<Kept, Failure> {
+    let stream = connect(SocketAddr::new(address, check.port), deadline).await?;
+    Ok(match check.hold {
+        true => Kept::Fresh { sender: None, closed: Box::pin(closed(stream)) },
+        false => Kept::Nothing,
+    })
+}
 
 /// Connects to `target`.
 pub(super) async fn connect(target: SocketAddr, deadline: Deadline) -> Result<TcpStream, Failure> {

@@ -130,10 +130,10 @@ impl Pool {
         self.a.iter().chain(&self.aaaa)
     }
 
-    /// The probe of one member.
-    pub fn probe_of(&self, address: IpAddr) -> Option<ProbeKey> {
+    /// The probe of one member, which may ask another address about it.
+    pub fn probe_of(&self, member: IpAddr) -> Option<ProbeKey> {
         let check = self.check.as_ref()?;
-        Some(ProbeKey { address, check: check.id.clone() })
+        Some(ProbeKey { address: check.address_for(member), check: check.id.clone() })
     }
 
     fn probes(&self) -> impl Iterator<Item = (ProbeKey, Arc<Check>)> {

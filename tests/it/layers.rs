@@ -8,7 +8,7 @@ const TASKS: [&str; 4] = ["server", "probe", "reload", "admin"];
 /// What knows no runtime: layers 0 and 1, and the simulation, whose clock is its own.
 const DATA: [&str; 8] = ["wire", "net", "metrics", "health", "config", "zone", "pool", "simulate"];
 /// Where hickory may stand: one file, and whole modules.
-const HICKORY: [&str; 1] = ["src/server/hickory.rs"];
+const HICKORY: [&str; 2] = ["src/server/hickory.rs", "src/probe/dns.rs"];
 const HICKORY_MODULES: [&str; 3] = ["transfer", "replicate", "cli"];
 const UNSAFE: &str = "src/server/batch/";
 

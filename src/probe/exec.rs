@@ -1,0 +1,99 @@
+//! The `exec` check: a command is run, without a shell, and passes by ending with 0.
+
+use std::net::IpAddr;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::failure::{Deadline, Failure, Phase};
+use crate::config::ExecCheck;
+
+/// Octets of what a command says that are kept: its first line becomes the reason of a failure.
+const SAID_LIMIT: usize = 200;
+
+/// Runs the command about the member at `address`.
+///
+/// It has the search path of this process and what is set here, nothing else: what else stands in the environment of a
+/// server is none of its business. It leads a process group, and no process of that group outlives the probe.
+pub(super) async fn probe(address: IpAddr, exec: &ExecCheck, timeout: Duration) -> Result<(), Failure> {
+    let mut command = Command::new(&exec.program);
+    command
+        .args(&exec.arguments)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("KOFN_ADDRESS", address.to_string())
+        .env("KOFN_POOL", &exec.pool)
+        .envs(exec.port.map(|port| ("KOFN_PORT", port.to_string())))
+        .env("KOFN_TIMEOUT", timeout.as_secs_f64().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let not_run = |error| Failure::NotRun { program: exec.program.clone(), error };
+    let mut running = Running::of(command.spawn().map_err(not_run)?);
+    let (ending, said) = Deadline::after(timeout).bound(Phase::Command, running.end()).await?.map_err(not_run)?;
+    match ending.success() {
+        true => Ok(()),
+        false => Err(Failure::Command { ending, said }),
+    }
+}
+
+/// A command under way. When it is dropped its whole group is killed.
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Running {
+    fn of(child: Child) -> Self {
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Self { child, group }
+    }
+
+    /// Waits for the end of the command itself; returns how it ended and the first line that it said.
+    async fn end(&mut self) -> std::io::Result<(ExitStatus, Option<String>)> {
+        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        let (mut heard, mut complained) = (Vec::new(), Vec::new());
+        let listen = async { tokio::join!(hear(out, &mut heard), hear(err, &mut complained)) };
+        // Its children may keep its output open for as long as they like: the command's own end is what counts.
+        let status = tokio::select! {
+            biased;
+            status = self.child.wait() => status?,
+            _ = listen => self.child.wait().await?,
+        };
+        Ok((status, first_line(&complained).or_else(|| first_line(&heard))))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(group) = self.group else { return };
+        match kill_process_group(group, Signal::KILL) {
+            // Nobody is left.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => tracing::error!(%error, "the processes of a command could not be killed"),
+        }
+    }
+}
+
+/// Keeps the start of what comes, and takes the rest so that the command is not held up.
+async fn hear(pipe: Option<impl AsyncRead + Unpin>, heard: &mut Vec<u8>) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = [0; 1024];
+    while let Ok(octets @ 1..) = pipe.read(&mut buffer).await {
+        let room = SAID_LIMIT.saturating_sub(heard.len()).min(octets);
+        heard.extend_from_slice(&buffer[..room]);
+    }
+}
+
+/// The first line that is not empty, without what would move the cursor of a terminal.
+fn first_line(heard: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(heard);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|character| !character.is_control()).collect())
+}
