@@ -371,4 +371,78 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(3), "the connection was waited for");
         assert!(is_closed(&mut stream));
     }
+
+    /// Half of what a client's kernel waits before it acknowledges what it has nothing to say to.
+    const WITHOUT_ACK: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn no_reply_waits_for_an_acknowledgement_however_the_query_comes() {
+        let server = Server::start(|settings| settings.workers = 1);
+        let patterns: [(&str, &[usize]); 6] = [
+            ("whole", &[]),
+            ("length, message", &[2]),
+            ("octet of length, rest", &[1]),
+            ("all but an octet, an octet", &[35]),
+            ("two and a half", &[90]),
+            ("octet by octet", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]),
+        ];
+        for (pattern, cuts) in patterns {
+            let mut stream = server.connect();
+            stream.set_nodelay(true).expect("an option");
+            const TIMES: u16 = 30;
+            let start = Instant::now();
+            for _ in 0..TIMES {
+                let frames: Vec<u8> = (0..3).flat_map(|number| framed(&query(number))).collect();
+                let mut rest = &frames[..];
+                for cut in cuts {
+                    let (head, tail) = rest.split_at(cut - (frames.len() - rest.len()));
+                    stream.write_all(head).expect("sent");
+                    rest = tail;
+                }
+                stream.write_all(rest).expect("sent");
+                for number in 0..3 {
+                    assert_eq!(id(&read_reply(&mut stream)), number, "{pattern}");
+                }
+            }
+            assert!(start.elapsed() < WITHOUT_ACK * u32::from(TIMES), "{pattern}: {:?}", start.elapsed());
+        }
+        server.stop();
+    }
+
+    #[test]
+    fn queries_of_one_read_are_answered_by_one_write() {
+        let server = Server::start(|_| {});
+        let mut stream = server.connect();
+        let queries: Vec<u8> = (0..100).flat_map(|number| framed(&query(number))).collect();
+        stream.write_all(&queries).expect("sent");
+        let mut replies = vec![0; 1 << 16];
+        let octets = stream.read(&mut replies).expect("replies");
+        let one = 2 + usize::from(u16::from_be_bytes([replies[0], replies[1]]));
+        assert_eq!(octets, 100 * one);
+        server.stop();
+    }
+
+    #[test]
+    fn a_client_that_always_asks_starves_no_other() {
+        let server = Server::start(|settings| settings.workers = 1);
+        let mut greedy = server.connect();
+        let mut reader = greedy.try_clone().expect("a file descriptor");
+        let queries: Vec<u8> = (0..1000).flat_map(|number| framed(&query(number))).collect();
+        thread::scope(|scope| {
+            scope.spawn(move || while greedy.write_all(&queries).is_ok() {});
+            let mut other = server.connect();
+            let replies = scope.spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                std::iter::from_fn(|| reader.read(&mut buffer).ok().filter(|octets| *octets > 0)).sum::<usize>()
+            });
+            let start = Instant::now();
+            for number in 0..50 {
+                other.write_all(&framed(&query(number))).expect("sent");
+                assert_eq!(id(&read_reply(&mut other)), number);
+            }
+            assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+            server.stop();
+            assert!(replies.join().expect("a sum") > 0);
+        });
+    }
 }

@@ -291,6 +291,10 @@ fn label_at(octets: &[u8], start: u8) -> &[u8] {
 }
 
 fn compare_labels(ours: &[u8], theirs: &[u8]) -> Ordering {
+    // Most labels that are compared are those that two names of a zone share, written alike.
+    if ours == theirs {
+        return Ordering::Equal;
+    }
     let ours = ours.iter().map(u8::to_ascii_lowercase);
     let theirs = theirs.iter().map(u8::to_ascii_lowercase);
     ours.cmp(theirs)

@@ -188,7 +188,7 @@ fn stands_at(message: &[u8], mut at: usize, name: NameRef<'_>) -> bool {
         };
         let end = 1 + length;
         let (Some(ours), Some(theirs)) = (rest.get(..end), message.get(at..at + end)) else { return false };
-        if !ours.eq_ignore_ascii_case(theirs) {
+        if ours != theirs && !ours.eq_ignore_ascii_case(theirs) {
             return false;
         }
         if length == 0 {
