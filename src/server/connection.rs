@@ -64,6 +64,8 @@ pub(super) struct Connection<S> {
     unsent: Vec<u8>,
     /// Whether the stream itself holds octets that it has taken: an encrypted one makes records of them first.
     unflushed: bool,
+    /// Whether the last turn had many queries.
+    long: bool,
 }
 
 /// What a turn came to.
@@ -80,7 +82,7 @@ enum Turn {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
-        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new(), unflushed: false }
+        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new(), unflushed: false, long: false }
     }
 
     /// Answers until the client closes its side, asks nothing for too long, does not read, or sends what is no DNS.
@@ -123,8 +125,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Turn::Ended => return,
             }
-            // A client that always has more to ask must not keep the others waiting.
-            tokio::task::consume_budget().await;
+            // A client that always has more to ask must not keep the others waiting: not for one more turn if that was a long
+            // one, and not for many if they are short.
+            if self.long {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::consume_budget().await;
+            }
         }
     }
 
@@ -142,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(Ended) => return Poll::Ready(Turn::Ended),
             },
         };
+        self.long = held + received >= READ;
         let mut input = &input[..held + received];
         let turn = self.answer(cx, &mut input, output, &mut engine.moment());
         self.held.clear();
