@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `health` `processor` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
-//! | 2 | `snapshot` `answer` `transfer` `simulate` | the world as it is served now, the protocol, zone transfers as messages, and a crowd to try pools on; still pure |
+//! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
 //! | 3 | `server` `probe` `reload` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
@@ -28,6 +28,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod health;
+pub mod import;
 pub mod logging;
 pub mod metrics;
 pub mod net;

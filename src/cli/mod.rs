@@ -6,6 +6,7 @@
 //! kofn spread             what the hands of a pool do to its members
 //! kofn status | reload    to the running server, over the control socket
 //! kofn alert              a test to everyone who is told of alerts
+//! kofn import             files of what another server was told
 //! kofn completions | man  made from this definition
 //! ```
 //!
@@ -17,6 +18,7 @@ mod completions;
 mod control;
 mod exit;
 mod files;
+mod import;
 mod man;
 mod message;
 mod query;
@@ -61,6 +63,7 @@ enum Command {
     Status(status::Args),
     Reload(reload::Args),
     Alert(alert::Args),
+    Import(import::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -91,6 +94,7 @@ impl Command {
             Self::Status(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
             Self::Alert(arguments) => arguments.run().map(done),
+            Self::Import(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),
             Self::Man(arguments) => arguments.run().map(done),
         }

@@ -4,7 +4,7 @@
 //! serve    the shipped zones, answered          reload     files that change under it
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
-//! alert    who is told when something breaks
+//! alert    who is told when something breaks       import     files of other servers, served
 //! probing  dead backends and the hands they leave
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! spread      the worst overload against the optimum, and what holds for every ring
@@ -17,6 +17,7 @@ mod cli;
 mod garbage;
 mod harness;
 mod health;
+mod import;
 mod layers;
 mod probing;
 mod reload;
