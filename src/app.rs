@@ -10,6 +10,8 @@
 mod alerts;
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Control, ControlError, ListenError, api};
 use crate::alert::Alerts;
+use crate::announce;
 use crate::config::Settings;
 use crate::health::Table;
 use crate::metrics::Registry;
@@ -40,6 +43,9 @@ use crate::snapshot::{Facts, Publisher};
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
 const FIRST_ROUND: Duration = Duration::from_secs(3);
+
+/// The folder in the state folder that has the journals of zones.
+const JOURNALS: &str = "journal";
 
 /// Why the program cannot have what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +74,7 @@ pub struct App {
     table: Arc<Table>,
     publisher: Arc<Publisher>,
     loader: Loader,
+    journals: PathBuf,
     started: Timestamp,
 }
 
@@ -93,9 +100,11 @@ impl App {
             info!(%address, "status by HTTP");
         }
         let table = Arc::new(Table::default());
-        let publisher = Publisher::new(Arc::new(settings.clone()), Facts::of(Arc::clone(&table)));
+        let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
+        facts.remember(announce::remembered(&journals));
+        let publisher = Publisher::new(Arc::new(settings.clone()), facts);
         let loader = Loader::new(source, settings, Arc::clone(&publisher));
-        Ok(Self { signals, control, bound, admin, table, publisher, loader, started: Timestamp::now() })
+        Ok(Self { signals, control, bound, admin, table, publisher, loader, journals, started: Timestamp::now() })
     }
 
     /// Reads the zones, waits for the first verdicts, and serves until a signal says to stop. What has arrived by then is
@@ -104,7 +113,7 @@ impl App {
     /// # Errors
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
-        let Self { mut signals, control, bound, admin, table, publisher, loader, started } = self;
+        let Self { mut signals, control, bound, admin, table, publisher, loader, journals, started } = self;
         let Control { listener, ownership } = control;
         let solver = Solver::start(Arc::clone(&publisher))?;
         let overview = loader.overview();
@@ -122,7 +131,10 @@ impl App {
             () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
         }
         let registry = Arc::new(Registry::default());
-        let running = bound.run(&publisher.reader(), &registry, Handoff::to_nobody())?;
+        let announcing = announcing(&publisher, journals, bound.addresses());
+        let handoff = Handoff { journals: Arc::clone(&announcing.journals), ..Handoff::to_nobody() };
+        let running = bound.run(&publisher.reader(), &registry, handoff)?;
+        tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
         let files = overview.clone();
         let sources = admin::Sources {
@@ -149,6 +161,12 @@ impl App {
         info!("stopped");
         Ok(())
     }
+}
+
+/// What others are told of, and how.
+fn announcing(publisher: &Arc<Publisher>, folder: PathBuf, own: &[SocketAddr]) -> announce::Context {
+    let (journals, standings) = Default::default();
+    announce::Context { publisher: Arc::clone(publisher), journals, folder, own: own.to_vec(), standings }
 }
 
 /// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use

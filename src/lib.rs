@@ -15,7 +15,7 @@
 //! | 0 | `wire` `net` `metrics` `health` `processor` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
-//! | 3 | `server` `probe` `reload` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
+//! | 3 | `server` `probe` `reload` `announce` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
 //!
@@ -23,6 +23,7 @@
 
 pub mod admin;
 pub mod alert;
+pub mod announce;
 pub mod answer;
 pub mod app;
 pub mod cli;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Siblings of layer 3 talk through the snapshot and the app, never to each other.
-const TASKS: [&str; 4] = ["server", "probe", "reload", "admin"];
+const TASKS: [&str; 5] = ["announce", "server", "probe", "reload", "admin"];
 /// What knows no runtime: layers 0 and 1, and the simulation, whose clock is its own.
 const DATA: [&str; 8] = ["wire", "net", "metrics", "health", "config", "zone", "pool", "simulate"];
 /// Where hickory may stand: one file, and whole modules.
