@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
-use tracing::error;
+use tracing::{error, info};
 
 use crate::snapshot::Publisher;
 use crate::transfer::journal::Journals;
@@ -83,6 +83,9 @@ pub async fn run(context: Context) {
         let now = Instant::now();
         let due = holds.due(&snapshot, now);
         if !due.is_empty() {
+            for (zone, pools) in &due {
+                info!(%zone, pools = pools.len(), "secondaries get other members now");
+            }
             publisher.settle(&due);
             continue;
         }

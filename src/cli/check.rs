@@ -11,6 +11,7 @@ use super::settings::Zones;
 use super::{BAD, Failure, GOOD, WARN, counted};
 use crate::config::ZonePolicy;
 use crate::reload::{self, Fault, Load, POLICY_ENDING, SETTINGS_FILE, SettingsSource, Severity, Source, ZONE_ENDING};
+use crate::wire::Name;
 
 /// Check zone files, policies and settings
 ///
@@ -36,6 +37,9 @@ struct Findings {
     left_out: usize,
     zones: Vec<Checked>,
     faults: Vec<Fault>,
+    /// The names of the keys, when the settings were looked at.
+    #[serde(skip)]
+    keys: Option<BTreeSet<Name>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +126,14 @@ impl Findings {
         });
         self.faults.extend(load.faults);
         self.left_out += load.left_out;
+        let Some((good, keys)) = load.good.zip(self.keys.as_ref()) else { return };
+        let missing = good.policy.transfer.keys().into_iter().filter(|key| !keys.contains(*key));
+        let fault = |key| {
+            let message = format!("transfer: found no [key.\"{key}\"] in kofn.toml; a key for each that is named here");
+            Fault::whole(Severity::Error, &load.source.policy, message)
+        };
+        let faults: Vec<_> = missing.map(fault).collect();
+        self.faults.extend(faults);
     }
 
     /// The folder of the zones, if the settings can be taken.
@@ -129,6 +141,7 @@ impl Findings {
         match source.load() {
             Ok(settings) => {
                 self.faults.extend(settings.warnings.iter().map(Fault::from));
+                self.keys = Some(settings.keys.keys().cloned().collect());
                 Some(settings.zones)
             }
             Err(faults) => {

@@ -1,5 +1,6 @@
 //! `[transfer]`: who may have the zone, who is told of changes, and where it comes from.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::pool::PoolTransfer;
@@ -37,6 +38,17 @@ impl Transfer {
     pub fn grant(&self, address: IpAddr, key: Option<&Name>, encrypted: bool) -> Option<&Grant> {
         let fits = |grant: &&Grant| grant.net.contains(address) && (grant.key.is_none() || grant.key.as_ref() == key);
         self.to.iter().filter(fits).find(|grant| encrypted || !grant.tls)
+    }
+
+    /// The keys that are named here, each once.
+    pub fn keys(&self) -> BTreeSet<&Name> {
+        let of_peers = self.notify.iter().chain(&self.from).filter_map(|peer| peer.key.as_ref());
+        self.to.iter().filter_map(|grant| grant.key.as_ref()).chain(of_peers).collect()
+    }
+
+    /// Whether a server that is told may come from the address at which it is told, with whatever key.
+    fn lets(&self, peer: &Peer) -> bool {
+        self.to.iter().any(|grant| grant.net.contains(peer.addr.ip()))
     }
 
     /// Whether a message from `address`, signed with `key`, is a primary's.
@@ -108,13 +120,22 @@ keys! {
 pub(super) fn read(section: &Section<'_>) -> Transfer {
     const REASON: &str = "zones are not transferred yet";
     section.warn_idle(&FROM, REASON);
-    Transfer {
+    let transfer = Transfer {
         to: section.value(&TO),
         notify: section.value(&NOTIFY),
         notify_source: section.written(&NOTIFY_SOURCE),
         notify_ns: section.value(&NOTIFY_NS),
         from: section.value(&FROM),
+    };
+    if let Some(item) = section.item(NOTIFY.name) {
+        for peer in transfer.notify.iter().filter(|peer| !transfer.lets(peer)) {
+            item.warn(
+                format_args!("{} is told of changes, and no right of `to` lets it have them", peer.addr.ip()),
+                "a right in `to` for whom `notify` names",
+            );
+        }
     }
+    transfer
 }
 
 fn grants(item: &Item<'_>) -> Option<Vec<Grant>> {
@@ -180,6 +201,21 @@ mod tests {
         assert_eq!(transfer.notify[0], Peer { addr: "203.0.113.5:53".parse().unwrap(), key: None });
         assert_eq!(transfer.notify[1], Peer { addr: "[::1]:5300".parse().unwrap(), key });
         assert_eq!(transfer.from, []);
+    }
+
+    #[test]
+    fn who_is_told_and_may_not_have_it_is_a_warning() {
+        let apex = Name::from_text(b"example.test").unwrap();
+        let text = "[transfer]\nto = [\"192.0.2.0/24\"]\nnotify = [\"192.0.2.1\", \"203.0.113.5\"]";
+        let policy = ZonePolicy::parse(text, Path::new("z.toml"), apex.borrow()).unwrap();
+        let told: Vec<_> = policy.warnings.iter().map(Fault::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "z.toml:3:10: transfer.notify: 203.0.113.5 is told of changes, and no right of `to` lets it have them; a \
+              right in `to` for whom `notify` names"
+            ]
+        );
     }
 
     #[test]

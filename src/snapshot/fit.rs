@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::config::{Fault, PoolConfig, Severity, ZonePolicy};
+use super::outbound;
+use crate::config::{Fault, PoolConfig, PoolTransfer, Severity, ZonePolicy};
 use crate::net::Prefix;
 use crate::pool::{Policy, Spread};
 use crate::wire::{LowerName, Name, Type};
@@ -12,10 +13,12 @@ use crate::zone::{Rrset, Zone};
 /// What of `policy` cannot be over `zone`, has no effect there, or another than was meant. An owner that the zone lacks is
 /// only a warning: removing a host never breaks a reload.
 pub fn misfits(zone: &Zone, policy: &ZonePolicy) -> Vec<Fault> {
-    policy.pools.iter().flat_map(|(owner, pool)| misfits_of(zone, owner, pool)).collect()
+    let by_client = policy.transfer.to.iter().any(|grant| grant.view == Some(PoolTransfer::Healthy));
+    let shows_healthy = |pool: &PoolConfig| by_client || pool.transfer == PoolTransfer::Healthy;
+    policy.pools.iter().flat_map(|(owner, pool)| misfits_of(zone, owner, pool, shows_healthy(pool))).collect()
 }
 
-fn misfits_of(zone: &Zone, owner: &Name, pool: &PoolConfig) -> Vec<Fault> {
+fn misfits_of(zone: &Zone, owner: &Name, pool: &PoolConfig, shows_healthy: bool) -> Vec<Fault> {
     let warning = |found: String, expected: &str| pool.place.warning(found, expected);
     let Some(node) = zone.exact(LowerName::of(owner.borrow()).octets()) else {
         return vec![warning(format!("{owner} is not in the zone"), "the owner of A or AAAA records; the pool sleeps")];
@@ -34,6 +37,12 @@ fn misfits_of(zone: &Zone, owner: &Name, pool: &PoolConfig) -> Vec<Fault> {
         return vec![Fault { severity: Severity::Error, ..fault }];
     }
     let mut faults = Vec::new();
+    if shows_healthy && outbound::is_signed(zone) {
+        faults.push(warning(
+            "the zone comes signed, and signatures hold for all addresses together: secondaries get all members".into(),
+            "transfer = \"members\", or a zone that comes unsigned",
+        ));
+    }
     let minimum = zone.negative_soa().0.ttl();
     if minimum > pool.policy.ttl {
         faults.push(warning(
@@ -91,6 +100,19 @@ mod tests {
             matches!(&signed[..], [(Severity::Error, found)] if found.starts_with("www.test. is signed")),
             "{signed:?}"
         );
+    }
+
+    #[test]
+    fn members_of_a_signed_zone_that_are_to_be_left_out_are_a_warning() {
+        let signed = "@ RRSIG SOA 13 1 60 20371231000000 20200101000000 1 test. AAAA\nwww A 192.0.2.1";
+        for policy in [
+            "[pool.www]\ntransfer = \"healthy\"",
+            "[pool.www]\n[transfer]\nto = [{ net = \"192.0.2.1\", view = \"healthy\" }]",
+        ] {
+            let told = told(signed, policy);
+            assert!(matches!(&told[..], [(Severity::Warning, found)] if found.contains("comes signed")), "{told:?}");
+        }
+        assert_eq!(told(signed, "[pool.www]"), []);
     }
 
     #[test]

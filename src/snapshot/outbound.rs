@@ -208,3 +208,167 @@ fn members(family: &FamilyPool, config: &PoolConfig, shown: Option<&BTreeSet<IpA
 pub(super) fn is_signed(zone: &Zone) -> bool {
     zone.signatures(NodeId::APEX, Type::SOA).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::super::{Facts, Publisher, ZoneSource};
+    use super::*;
+    use crate::config::{Settings, ZonePolicy};
+    use crate::health::Reason;
+    use crate::wire::LowerName;
+    use crate::zone::{WalkPlace, text};
+
+    const HEALTHY: &str =
+        "[check.c]\ntype = \"tcp\"\nport = 1\nfall = 1\n[pool.www]\ncheck = \"c\"\ntransfer = \"healthy\"\n";
+
+    struct World {
+        publisher: Arc<Publisher>,
+        facts: Facts,
+        policy: Arc<ZonePolicy>,
+    }
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes()).unwrap()
+    }
+
+    fn zone(serial: u32, members: &str) -> Arc<Zone> {
+        let records: String = members.bytes().map(|last| format!("www A 192.0.2.{}\n", last - b'0')).collect();
+        let source = format!("$TTL 60\n@ SOA ns host {serial} 1 1 1 5\n@ NS ns.elsewhere.\n{records}\n");
+        let loaded =
+            text::read_bytes(source.as_bytes(), Path::new("zone"), Some(&name("test.")), &text::Limits::default());
+        assert_eq!(loaded.faults.errors(), 0, "{:?}", loaded.faults);
+        Arc::new(Zone::build(&name("test."), &loaded.records).unwrap())
+    }
+
+    impl World {
+        fn new(policy: &str) -> Self {
+            let facts = Facts::default();
+            let publisher = Publisher::new(Arc::new(Settings::default()), facts.clone());
+            let policy = ZonePolicy::parse(policy, Path::new("policy"), name("test.").borrow()).unwrap();
+            Self { publisher, facts, policy: Arc::new(policy) }
+        }
+
+        fn serve(&self, zone: Arc<Zone>) {
+            let policy = Arc::clone(&self.policy);
+            self.publisher.replace_zones(vec![ZoneSource { apex: name("test."), zone: Some(zone), policy }]);
+        }
+
+        /// Has the members whose last digit is in `down` fail, and the others pass.
+        fn probe(&self, down: &str) {
+            let probes = self.publisher.reader().load().probes();
+            let keys: Vec<_> = probes.into_iter().map(|(key, _)| key).collect();
+            self.facts.table.follow(&keys, Instant::now());
+            for key in &keys {
+                let IpAddr::V4(address) = key.address else { panic!("IPv4") };
+                let is_down = down.bytes().any(|last| last - b'0' == address.octets()[3]);
+                for _ in 0..5 {
+                    let result = if is_down { Err(Reason::new("down")) } else { Ok(()) };
+                    self.facts.table.observe(key, result, Instant::now());
+                }
+            }
+            self.publisher.refresh(&keys);
+        }
+
+        fn served(&self) -> Arc<ServedZone> {
+            let snapshot = self.publisher.reader().load();
+            Arc::clone(snapshot.zones().exact(&LowerName::of(name("test.").borrow())).unwrap())
+        }
+
+        fn settle(&self) {
+            let owners = self.served().unsettled().into_iter().map(|(owner, _)| owner).collect();
+            self.publisher.settle(&BTreeMap::from([(name("test."), owners)]));
+        }
+
+        /// The serial and the members that others see.
+        fn shown(&self, view: Option<PoolTransfer>) -> (u32, String) {
+            let image = self.served().image(view).unwrap();
+            let (mut place, mut members) = (WalkPlace::default(), Vec::new());
+            while let Some(shown) = image.step(&mut place) {
+                let addresses = shown.rrset.iter().filter(|_| shown.rrset.rtype == Type::A);
+                members.extend(addresses.map(|record| char::from(b'0' + record.rdata[3])));
+            }
+            members.sort_unstable();
+            (image.serial().0, members.into_iter().collect())
+        }
+    }
+
+    #[test]
+    fn a_flip_is_shown_when_it_is_settled_and_moves_the_serial_once() {
+        let world = World::new(HEALTHY);
+        world.serve(zone(10, "123"));
+        world.probe("1");
+        assert_eq!(world.shown(None), (10, "123".into()));
+        assert_eq!(world.served().unsettled(), [(name("www.test."), Duration::from_secs(30))]);
+        world.settle();
+        assert_eq!(world.shown(None), (11, "23".into()));
+        assert_eq!(world.shown(Some(PoolTransfer::Members)), (11, "123".into()), "one serial for all");
+        assert!(world.served().unsettled().is_empty());
+        world.settle();
+        assert_eq!(world.shown(None).0, 11, "nothing has changed");
+        world.probe("123");
+        world.settle();
+        assert_eq!(world.shown(None), (12, "123".into()), "all are down, all stay");
+    }
+
+    #[test]
+    fn the_serial_follows_the_file_only_forward() {
+        let world = World::new(HEALTHY);
+        world.serve(zone(10, "123"));
+        world.probe("1");
+        world.settle();
+        world.serve(zone(11, "1234"));
+        assert_eq!(world.shown(None), (12, "234".into()), "11 was shown for another zone");
+        world.serve(zone(40, "1234"));
+        assert_eq!(world.shown(None), (40, "234".into()));
+        world.serve(zone(u32::MAX / 2 + 60, "12"));
+        assert_eq!(world.shown(None), (41, "2".into()), "more than half the circle ahead is behind");
+    }
+
+    #[test]
+    fn what_was_shown_before_a_restart_is_shown_after_it() {
+        let (outbound, digest) = {
+            let world = World::new(HEALTHY);
+            world.serve(zone(10, "123"));
+            world.probe("1");
+            world.settle();
+            (Outbound::clone(world.served().outbound().unwrap()), zone(10, "123").digest())
+        };
+        let restart = |zone| {
+            let world = World::new(HEALTHY);
+            let remembered = Remembered { outbound: outbound.clone(), digest };
+            world.facts.remember([(name("test."), remembered)].into());
+            world.serve(zone);
+            world.shown(None)
+        };
+        assert_eq!(restart(zone(10, "123")), (11, "23".into()));
+        assert_eq!(restart(zone(10, "12")), (12, "12".into()), "another zone, and no verdicts yet");
+        assert_eq!(restart(zone(20, "12")), (20, "12".into()));
+    }
+
+    #[test]
+    fn at_most_so_many_are_shown_and_those_that_are_shown_stay() {
+        let world = World::new(&format!("{HEALTHY}transfer_max = 2\n"));
+        world.serve(zone(10, "1234"));
+        assert_eq!(world.shown(None), (10, "12".into()));
+        world.probe("1");
+        world.settle();
+        assert_eq!(world.shown(None), (11, "23".into()));
+        world.probe("");
+        world.settle();
+        assert_eq!(world.shown(None), (11, "23".into()), "who comes back takes nobody's place");
+    }
+
+    #[test]
+    fn zones_without_a_healthy_view_keep_the_serial_of_their_file() {
+        let world = World::new(&HEALTHY.replace("healthy", "members"));
+        world.serve(zone(10, "123"));
+        world.probe("1");
+        assert!(world.served().unsettled().is_empty());
+        world.serve(zone(9, "12"));
+        assert_eq!((world.shown(None), world.served().serial_in_answers()), ((9, "12".into()), None));
+    }
+}
