@@ -1,6 +1,7 @@
 //! The `exec` check: a command is run, without a shell, and passes by ending with 0.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::failure::{Deadline, Failure, Phase};
 use crate::config::ExecCheck;
@@ -15,11 +17,14 @@ use crate::config::ExecCheck;
 /// Octets of what a command says that are kept: its first line becomes the reason of a failure.
 const SAID_LIMIT: usize = 200;
 
+/// How long what a command has said may take to be read after its end.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// Runs the command about the member at `address`.
 ///
 /// It has the search path of this process and what is set here, nothing else: what else stands in the environment of a
 /// server is none of its business. It leads a process group, and no process of that group outlives the probe.
-pub(super) async fn probe(address: IpAddr, exec: &ExecCheck, timeout: Duration) -> Result<(), Failure> {
+pub(super) async fn probe(address: IpAddr, exec: &ExecCheck, limit: Duration) -> Result<(), Failure> {
     let mut command = Command::new(&exec.program);
     command
         .args(&exec.arguments)
@@ -28,7 +33,7 @@ pub(super) async fn probe(address: IpAddr, exec: &ExecCheck, timeout: Duration) 
         .env("KOFN_ADDRESS", address.to_string())
         .env("KOFN_POOL", &exec.pool)
         .envs(exec.port.map(|port| ("KOFN_PORT", port.to_string())))
-        .env("KOFN_TIMEOUT", timeout.as_secs_f64().to_string())
+        .env("KOFN_TIMEOUT", limit.as_secs_f64().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -36,7 +41,7 @@ pub(super) async fn probe(address: IpAddr, exec: &ExecCheck, timeout: Duration) 
         .kill_on_drop(true);
     let not_run = |error| Failure::NotRun { program: exec.program.clone(), error };
     let mut running = Running::of(command.spawn().map_err(not_run)?);
-    let (ending, said) = Deadline::after(timeout).bound(Phase::Command, running.end()).await?.map_err(not_run)?;
+    let (ending, said) = Deadline::after(limit).bound(Phase::Command, running.end()).await?.map_err(not_run)?;
     match ending.success() {
         true => Ok(()),
         false => Err(Failure::Command { ending, said }),
@@ -59,12 +64,17 @@ impl Running {
     async fn end(&mut self) -> std::io::Result<(ExitStatus, Option<String>)> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let (mut heard, mut complained) = (Vec::new(), Vec::new());
-        let listen = async { tokio::join!(hear(out, &mut heard), hear(err, &mut complained)) };
-        // Its children may keep its output open for as long as they like: the command's own end is what counts.
-        let status = tokio::select! {
-            biased;
-            status = self.child.wait() => status?,
-            _ = listen => self.child.wait().await?,
+        let status = {
+            let mut listen = pin!(async { tokio::join!(hear(out, &mut heard), hear(err, &mut complained)) });
+            tokio::select! {
+                status = self.child.wait() => {
+                    // What it said last may still be on its way. Its children may keep its output open for as long as they
+                    // like: the command's own end is what counts.
+                    let _ = timeout(LAST_WORDS, listen).await;
+                    status?
+                }
+                _ = &mut listen => self.child.wait().await?,
+            }
         };
         Ok((status, first_line(&complained).or_else(|| first_line(&heard))))
     }
