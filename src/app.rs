@@ -34,7 +34,7 @@ use crate::metrics::Registry;
 use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::processor;
 use crate::reload::{
-    Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
+    Beside,     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
@@ -96,6 +96,10 @@ impl App {
             info!(addr = %address, workers = settings.workers, "listening for DNS");
         }
         tell_receive_buffer(settings.udp.receive_buffer, bound.receive_buffer());
+        #[cfg(feature = "encrypted")]
+        for (transport, address) in bound.encrypted_addresses() {
+            info!(addr = %address, "listening for DNS by {}", transport.label());
+        }
         if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
             info!(%address, "status by HTTP");
         }
@@ -103,7 +107,7 @@ impl App {
         let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
         facts.remember(announce::remembered(&journals));
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
-        let loader = Loader::new(source, settings, Arc::clone(&publisher));
+        let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates(&bound));
         Ok(Self { signals, control, bound, admin, table, publisher, loader, journals, started: Timestamp::now() })
     }
 
@@ -236,6 +240,29 @@ pub fn server_name(settings: &Settings) -> Arc<str> {
         Some(id) => id.as_str().into(),
         None => uname().nodename().to_string_lossy().into(),
     }
+}
+
+/// Has the certificates read with the zones.
+#[cfg(feature = "encrypted")]
+fn certificates(bound: &Bound) -> Option<Beside> {
+    let certificates = Arc::clone(bound.certificates());
+    let read = move |paths: &[PathBuf]| {
+        let refreshed = certificates.refresh(paths, Timestamp::now());
+        if refreshed.changed {
+            for certificate in certificates.list() {
+                let (file, names) = (certificate.file.display(), certificate.names.join(" "));
+                info!(%file, names, ends = %certificate.ends, "certificate");
+            }
+        }
+        let faults = refreshed.faults.into_iter();
+        faults.map(|fault| Fault::whole(Severity::Error, &fault.file, fault.problem)).collect()
+    };
+    Some(Beside { paths: |settings| &settings.encrypted.certificates, read: Box::new(read) })
+}
+
+#[cfg(not(feature = "encrypted"))]
+const fn certificates(_: &Bound) -> Option<Beside> {
+    None
 }
 
 fn reload_by(handle: Handle) -> admin::Reload {

@@ -220,8 +220,12 @@ fn answer_edns<'s>(edns: &Edns<'_>, client: &Client, snapshot: &'s Snapshot) -> 
         cookie: edns.cookie.map(|cookie| cookie::reply(cookie.client, client.address, client.now, secret)),
         subnet: edns.subnet.map(|subnet| (subnet, 0)),
         // HTTP and QUIC have time-outs of their own (RFC 9250 section 5.5.2).
-        keepalive: (edns.keepalive && matches!(client.transport, Transport::Tcp | Transport::Tls))
-            .then(|| u16::try_from(settings.limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX)),
+        keepalive: match client.transport {
+            Transport::Tcp if edns.keepalive => Some(settings.limits.tcp_idle),
+            Transport::Tls if edns.keepalive => Some(settings.encrypted.idle),
+            _ => None,
+        }
+        .map(|idle| u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX)),
         extended_error: None,
         padding: edns.padding && client.transport.is_encrypted(),
     }

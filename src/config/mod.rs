@@ -14,6 +14,7 @@
 
 mod alert;
 mod check;
+mod encrypted;
 mod fault;
 mod policy;
 mod pool;
@@ -27,6 +28,7 @@ mod value;
 
 pub use alert::{Alert, AlertKind};
 pub use check::{Asked, Check, CheckKind, DnsCheck, ExecCheck, HttpCheck, StatusRanges, TcpCheck};
+pub use encrypted::Encrypted;
 pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::alert::ALERT;
 use super::check::CHECK;
+use super::encrypted::TLS;
 use super::policy::ROOT;
 use super::pool::POOL;
 use super::reader::{Described, Keys};
@@ -38,7 +39,7 @@ pub struct KeyReference {
 /// Every table of both files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
     let settings =
-        [&SETTINGS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
+        [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
     let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
     settings.into_iter().chain(policy).filter(|table| !table.keys.is_empty()).collect()
 }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn every_default_is_read_by_its_own_key() {
         let all = [
-            &SETTINGS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT,
+            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT,
             &PEER,
         ];
         for keys in all {

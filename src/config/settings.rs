@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::alert::{self, ALERT, Alert};
+use super::encrypted::{self, Encrypted};
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
@@ -19,6 +20,8 @@ use crate::wire::Name;
 pub struct Settings {
     /// Where DNS is answered, by UDP and TCP alike; at least one.
     pub listen: Vec<SocketAddr>,
+    /// Where DNS is answered in secret.
+    pub encrypted: Encrypted,
     /// The folder of the zone files and their policies.
     pub zones: PathBuf,
     /// The folder of what must survive a restart.
@@ -87,9 +90,15 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "limits" "udp" "identity" "cookies" "key" {
+    SETTINGS "" with "admin" "alert" "limits" "udp" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
+        LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
+            "Where DNS is answered over TLS (RFC 7858). An address without a port means 853.";
+        LISTEN_HTTPS: Vec<SocketAddr> = "listen_https", encrypted::addresses::<443>, "[]",
+            "Where DNS is answered over HTTPS (RFC 8484, HTTP/2). An address without a port means 443.";
+        LISTEN_QUIC: Vec<SocketAddr> = "listen_quic", encrypted::addresses::<853>, "[]",
+            "Where DNS is answered over QUIC (RFC 9250). An address without a port means 853.";
         ZONES: PathBuf = "zones", path, "\"zones\"",
             "The folder of the zone files and their policies, watched while the server runs.";
         STATE: PathBuf = "state", path, "\"state\"",
@@ -184,6 +193,7 @@ fn read(root: &Section<'_>) -> Settings {
     let keys = root.item("key").map(|item| secret::keys(&item)).unwrap_or_default();
     Settings {
         listen: root.value(&LISTEN),
+        encrypted: encrypted::encrypted(root, [&LISTEN_TLS, &LISTEN_HTTPS, &LISTEN_QUIC]),
         zones: root.value(&ZONES),
         state: root.value(&STATE),
         workers,

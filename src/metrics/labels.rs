@@ -165,6 +165,10 @@ labelled! {
         ConnectionSlow = "tcp_slow",
         /// The kernel would not give us a connection (no file descriptors, no memory).
         AcceptFailed = "tcp_accept_failed",
+        /// An encrypted connection was closed because too many were at their handshake.
+        HandshakeRefused = "handshake_refused",
+        /// A handshake failed, or took too long.
+        HandshakeFailed = "handshake_failed",
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::beside::{Beside, Read};
 use super::change::{Change, ends_too_many, losses};
 use super::fault::{Fault, Severity};
 use super::load::{Good, Load, load_all};
@@ -31,6 +32,7 @@ pub struct Loader {
     /// The folder of the zone files, which may change while the server runs.
     folder: PathBuf,
     folder_faults: Vec<Fault>,
+    beside: Read,
     publisher: Arc<Publisher>,
     zones: BTreeMap<Name, Entry>,
     overview: watch::Sender<Arc<Overview>>,
@@ -57,12 +59,20 @@ impl Loader {
             settings_stamp,
             settings_faults: settings.warnings.iter().map(Fault::from).collect(),
             folder: settings.zones.clone(),
+            beside: Read::default(),
             started: settings,
             folder_faults: Vec::new(),
             publisher,
             zones: BTreeMap::new(),
             overview: watch::Sender::default(),
         }
+    }
+
+    /// Follows these files, too.
+    #[must_use]
+    pub fn beside(mut self, beside: Option<Beside>) -> Self {
+        self.beside = Read::new(beside, &self.started);
+        self
     }
 
     /// How the zones stand, now and after each look.
@@ -74,6 +84,7 @@ impl Loader {
     pub fn pass(&mut self, look: Look) -> Pass {
         let all = look != Look::Changed;
         self.read_settings(all);
+        self.beside.pass(|fault| error!("{fault}"));
         let listing = match source::list(&self.folder) {
             Ok(listing) => listing,
             // What is served goes on being served: a folder that is gone is no wish to end all zones.
@@ -96,6 +107,7 @@ impl Loader {
         let mut interest = Interest::default();
         interest.add_file(&self.settings_source.file());
         interest.add_folder(&self.folder);
+        self.beside.add_to(&mut interest);
         let files = self.zones.values().flat_map(|entry| &entry.stamps);
         files.for_each(|(file, _)| interest.add_file(file));
         interest
@@ -174,7 +186,7 @@ impl Loader {
         if !changed.is_empty() {
             self.publisher.replace_zones(self.zones.values().map(Entry::to_publish).collect());
         }
-        let faults = self.settings_faults.iter().chain(&self.folder_faults).cloned().collect();
+        let faults = self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults).cloned().collect();
         let overview = Overview { faults, zones: self.zones.values().map(Entry::standing).collect() };
         let of_zones =
             overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));
@@ -205,6 +217,7 @@ impl Loader {
                     self.settings_faults.push(Fault::whole(Severity::Warning, &file, message));
                 }
                 self.folder.clone_from(&settings.zones);
+                self.beside.follow(&settings);
                 self.publisher.replace_settings(Arc::new(settings));
             }
         }

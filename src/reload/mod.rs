@@ -14,6 +14,7 @@
 //!
 //! Not here: how text is read (`zone`, `config`), and how a snapshot is made (`snapshot`).
 
+mod beside;
 mod change;
 mod fault;
 mod follow;
@@ -24,6 +25,7 @@ mod source;
 mod standing;
 mod watch;
 
+pub use beside::Beside;
 pub use change::{Change, Extent, PoolChange};
 pub use fault::{Fault, Severity};
 pub use follow::{Follower, Handle};

@@ -73,6 +73,15 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
     let limits = (&old.limits, &new.limits);
     let differs = [
         ("listen", old.listen != new.listen),
+        ("listen_tls", old.encrypted.tls != new.encrypted.tls),
+        ("listen_https", old.encrypted.https != new.encrypted.https),
+        ("listen_quic", old.encrypted.quic != new.encrypted.quic),
+        ("tls.https_path", old.encrypted.https_path != new.encrypted.https_path),
+        ("tls.connections", old.encrypted.connections != new.encrypted.connections),
+        ("tls.per_prefix", old.encrypted.per_prefix != new.encrypted.per_prefix),
+        ("tls.idle", old.encrypted.idle != new.encrypted.idle),
+        ("tls.handshakes", old.encrypted.handshakes != new.encrypted.handshakes),
+        ("tls.handshake_time", old.encrypted.handshake_time != new.encrypted.handshake_time),
         ("state", old.state != new.state),
         ("workers", old.workers != new.workers),
         ("admin.listen", old.admin != new.admin),
@@ -94,6 +103,15 @@ mod tests {
         let old = Settings::default();
         let mut new = old.clone();
         new.listen.clear();
+        new.encrypted.tls.extend(&old.listen);
+        new.encrypted.https.extend(&old.listen);
+        new.encrypted.quic.extend(&old.listen);
+        new.encrypted.https_path.push('q');
+        new.encrypted.connections += 1;
+        new.encrypted.per_prefix += 1;
+        new.encrypted.idle *= 2;
+        new.encrypted.handshakes += 1;
+        new.encrypted.handshake_time *= 2;
         new.state = "elsewhere".into();
         new.workers += 1;
         new.admin = None;
@@ -103,7 +121,7 @@ mod tests {
         new.limits.tcp_idle *= 2;
         new.udp.pin = true;
         let keys = restart_keys(&old, &new);
-        assert_eq!(keys.len(), 9, "{keys:?}");
+        assert_eq!(keys.len(), 18, "{keys:?}");
         let manual = include_str!("../../docs/configuration.md");
         let sentence =
             manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());

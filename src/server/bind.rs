@@ -3,13 +3,21 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+#[cfg(feature = "encrypted")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch;
+#[cfg(feature = "encrypted")]
+use super::encrypted;
 use crate::config::{Limits, Settings, Udp};
+#[cfg(feature = "encrypted")]
+use crate::metrics::Transport;
 use crate::processor;
+#[cfg(feature = "encrypted")]
+use crate::tls::Certificates;
 
 /// The sockets of every worker, bound and not yet served.
 #[derive(Debug)]
@@ -21,6 +29,8 @@ pub struct Bound {
     /// The processor of each worker; empty if they may run anywhere.
     pub(super) processors: Vec<usize>,
     receive_buffer: usize,
+    #[cfg(feature = "encrypted")]
+    pub(super) encrypted: encrypted::Bound,
 }
 
 /// What one worker serves: a socket of each kind for each address.
@@ -39,6 +49,18 @@ impl Bound {
     /// Octets of queries that may wait for each worker at each address, as far as the system granted what was asked for.
     pub fn receive_buffer(&self) -> usize {
         self.receive_buffer
+    }
+
+    /// Where queries are taken in secret, in the order of the settings.
+    #[cfg(feature = "encrypted")]
+    pub fn encrypted_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.encrypted.addresses
+    }
+
+    /// The certificates that the encrypted doors show: none yet.
+    #[cfg(feature = "encrypted")]
+    pub fn certificates(&self) -> &Arc<Certificates> {
+        &self.encrypted.certificates
     }
 }
 
@@ -92,11 +114,20 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         }
         addresses.push(bound);
     }
-    Ok(Bound { addresses, workers, limits: settings.limits.clone(), udp: settings.udp, processors, receive_buffer })
+    Ok(Bound {
+        addresses,
+        workers,
+        limits: settings.limits.clone(),
+        udp: settings.udp,
+        processors,
+        receive_buffer,
+        #[cfg(feature = "encrypted")]
+        encrypted: encrypted::bind(settings)?,
+    })
 }
 
 impl BindError {
-    fn new(address: SocketAddr, transport: &'static str, source: io::Error) -> Self {
+    pub(super) fn new(address: SocketAddr, transport: &'static str, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::Permission(address),
             io::ErrorKind::AddrInUse => Self::InUse { address, transport },
@@ -123,6 +154,16 @@ fn free_for_both(address: SocketAddr) -> Result<SocketAddr, BindError> {
             Err(source) => return Err(BindError::new(address, "TCP", source)),
         }
     }
+}
+
+/// The same for a door that needs TCP alone.
+#[cfg(feature = "encrypted")]
+pub(super) fn free_for_tcp(address: SocketAddr) -> Result<SocketAddr, BindError> {
+    let bound = alone(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
+        socket.listen(1)?;
+        Ok(socket.local_addr()?.as_socket().expect("an IP socket has an IP address"))
+    });
+    bound.map_err(|source| BindError::new(address, "TCP", source))
 }
 
 fn alone(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -156,7 +197,7 @@ fn udp(address: SocketAddr, settings: &Settings) -> io::Result<(Socket, usize)> 
     Ok((socket, granted))
 }
 
-fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = unbound(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;

@@ -22,10 +22,13 @@ mod batch;
 mod bind;
 mod connection;
 mod defer;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod engine;
 mod late;
 mod limit;
 mod run;
+mod service;
 mod stream;
 mod tcp;
 mod udp;

@@ -11,7 +11,9 @@ use super::bind::Bound;
 use super::defer::{Clerk, Handoff};
 use super::engine::Engine;
 use super::limit::Limit;
-use super::{late, tcp, udp};
+use super::service::Service;
+use super::tcp::{self, Doors};
+use super::{late, udp};
 use crate::metrics::{Registry, Transport};
 use crate::processor;
 use crate::snapshot::Reader;
@@ -38,9 +40,15 @@ impl Bound {
             running.start(format!("udp-{index}"), place, move || worker.run(&stop))?;
 
             let engine = Engine::new(reader, registry.register(), Transport::Tcp);
-            let worker = tcp::Worker::new(sockets.tcp, Arc::clone(&limit), self.limits.tcp_idle)?;
+            let (service, limit, idle) = (Service::Plain, Arc::clone(&limit), self.limits.tcp_idle);
+            let worker = tcp::Worker::new(vec![Doors { listeners: sockets.tcp, engine, service, limit, idle }])?;
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
-            running.start(format!("tcp-{index}"), place, move || worker.run(engine, clerk, &stop))?;
+            running.start(format!("tcp-{index}"), place, move || worker.run(&clerk, &stop))?;
+        }
+        #[cfg(feature = "encrypted")]
+        for (name, worker) in self.encrypted.workers(reader, registry)? {
+            let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
+            running.start(name, None, move || worker.run(&clerk, &stop))?;
         }
         Ok(running)
     }

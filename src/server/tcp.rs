@@ -1,4 +1,5 @@
-//! A TCP worker: one thread with a runtime of its own, a listener for each address, a task for each connection.
+//! A TCP worker: one thread with a runtime of its own, a listener for each address, a task for each connection. What is
+//! spoken over a connection is its [`Service`].
 //!
 //! The kernel spreads connections over the listeners of a port. Tasks never change threads, so all connections of a worker
 //! share one engine and one pair of buffers without a lock: a connection holds memory of its own only while half a query
@@ -18,10 +19,11 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{Connection, Desk};
+use super::connection::Desk;
 use super::defer::Clerk;
 use super::engine::Engine;
 use super::limit::Limit;
+use super::service::Service;
 use super::stream::{Ending, Stream};
 use crate::metrics::Event;
 
@@ -30,31 +32,42 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause after the kernel had no connection to give: long enough to let others close, short beside a client's patience.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// One thread's listeners.
+/// One thread's doors.
 pub(super) struct Worker {
     runtime: Runtime,
-    listeners: Vec<StdListener>,
-    limit: Arc<Limit>,
-    idle: Duration,
+    doors: Vec<Doors>,
+}
+
+/// The listeners of one transport, and what is spoken with whoever comes in.
+pub(super) struct Doors {
+    pub(super) listeners: Vec<StdListener>,
+    pub(super) engine: Engine,
+    pub(super) service: Service,
+    pub(super) limit: Arc<Limit>,
+    pub(super) idle: Duration,
 }
 
 impl Worker {
-    pub(super) fn new(listeners: Vec<StdListener>, limit: Arc<Limit>, idle: Duration) -> io::Result<Self> {
-        Ok(Self { runtime: Builder::new_current_thread().enable_all().build()?, listeners, limit, idle })
+    pub(super) fn new(doors: Vec<Doors>) -> io::Result<Self> {
+        Ok(Self { runtime: Builder::new_current_thread().enable_all().build()?, doors })
     }
 
     /// Answers until the other end of `stop` is dropped.
-    pub(super) fn run(self, engine: Engine, clerk: Arc<Clerk>, stop: &watch::Receiver<()>) {
-        let desk = Rc::new(RefCell::new(Desk::new(engine, clerk)));
+    pub(super) fn run(self, clerk: &Arc<Clerk>, stop: &watch::Receiver<()>) {
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
-            let mut doors = JoinSet::new();
-            for listener in self.listeners {
-                let listener = TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
-                let door = Door::new(listener, Rc::clone(&desk), Arc::clone(&self.limit), self.idle);
-                doors.spawn_local(door.serve(stop.clone()));
+            let mut open = JoinSet::new();
+            for Doors { listeners, engine, service, limit, idle } in self.doors {
+                let desk = Rc::new(RefCell::new(Desk::new(engine, Arc::clone(clerk))));
+                for listener in listeners {
+                    let listener = TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
+                    let (desk, limit, service) = (Rc::clone(&desk), Arc::clone(&limit), service.clone());
+                    let connections = JoinSet::new();
+                    let door = Door { listener, desk, service, limit, idle, connections, endings: HashMap::new() };
+                    open.spawn_local(door.serve(stop.clone()));
+                }
             }
-            doors.join_all().await;
+            open.join_all().await;
         }));
     }
 }
@@ -63,6 +76,7 @@ impl Worker {
 struct Door {
     listener: TcpListener,
     desk: Rc<RefCell<Desk>>,
+    service: Service,
     limit: Arc<Limit>,
     idle: Duration,
     connections: JoinSet<()>,
@@ -71,10 +85,6 @@ struct Door {
 }
 
 impl Door {
-    fn new(listener: TcpListener, desk: Rc<RefCell<Desk>>, limit: Arc<Limit>, idle: Duration) -> Self {
-        Self { listener, desk, limit, idle, connections: JoinSet::new(), endings: HashMap::new() }
-    }
-
     async fn serve(mut self, mut stop: watch::Receiver<()>) {
         loop {
             tokio::select! {
@@ -102,9 +112,9 @@ impl Door {
         self.desk.borrow().event(Event::ConnectionAccepted);
         let stream = Stream::new(stream);
         let ending = stream.ending();
-        let connection = Connection::new(stream, peer, Rc::clone(&self.desk), self.idle);
+        let (service, desk, idle) = (self.service.clone(), Rc::clone(&self.desk), self.idle);
         let task = self.connections.spawn_local(async move {
-            connection.serve().await;
+            service.serve(stream, peer, desk, idle).await;
             drop(place);
         });
         self.endings.insert(task.id(), ending);

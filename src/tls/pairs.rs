@@ -155,7 +155,7 @@ type Sections = (Vec<CertificateDer<'static>>, Vec<Arc<dyn SigningKey>>);
 fn sections(text: &[u8]) -> Result<Sections, String> {
     let (mut chain, mut keys) = (Vec::new(), Vec::new());
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text) {
-        let (kind, der) = section.map_err(|error| format!("{error}; PEM that is whole"))?;
+        let (kind, der) = section.map_err(|_| "the PEM is broken or cut off; a file that is whole")?;
         let key = match kind {
             SectionKind::Certificate => {
                 chain.push(CertificateDer::from(der));

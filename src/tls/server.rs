@@ -245,7 +245,7 @@ mod tests {
         let cut = &good.0[..good.0.len() / 2];
         let ended = certificate(&["a.test"], -2).0;
         for (bad, problem) in
-            [(cut, "PEM that is whole"), (&certificate(&["a.test"], 9).0, "has no key"), (&ended, "has no key")]
+            [(cut, "a file that is whole"), (&certificate(&["a.test"], 9).0, "has no key"), (&ended, "has no key")]
         {
             fs::write(&pem, bad).unwrap();
             let faults = refresh(&certificates, &paths);

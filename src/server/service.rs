@@ -1,0 +1,36 @@
+//! What is spoken over a connection that a door has taken.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::connection::{Connection, Desk};
+#[cfg(feature = "encrypted")]
+use super::encrypted::Handshake;
+use super::stream::Stream;
+
+/// One way to speak DNS over a stream.
+#[derive(Clone)]
+pub(super) enum Service {
+    /// Frames, for all to read.
+    Plain,
+    /// Frames inside TLS (RFC 7858).
+    #[cfg(feature = "encrypted")]
+    Tls(Handshake),
+}
+
+impl Service {
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self, stream: Stream, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) {
+        match self {
+            Self::Plain => Connection::new(stream, peer, desk, idle).serve().await,
+            #[cfg(feature = "encrypted")]
+            Self::Tls(handshake) => {
+                if let Some(stream) = handshake.accept(stream, &desk).await {
+                    Connection::new(stream, peer, desk, idle).serve().await;
+                }
+            }
+        }
+    }
+}
