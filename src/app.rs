@@ -34,7 +34,7 @@ use crate::metrics::Registry;
 use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::processor;
 use crate::reload::{
-    Beside,     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
+    Beside, Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};

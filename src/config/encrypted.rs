@@ -110,7 +110,8 @@ fn certificates(item: &Item<'_>) -> Option<Vec<PathBuf>> {
 }
 
 fn https_path(item: &Item<'_>) -> Option<String> {
-    let is_plain = |text: &&str| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
+    let is_plain =
+        |text: &&str| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
     match item.as_str().filter(is_plain) {
         Some(path) => Some(path.to_owned()),
         None => item.wrong("a path that begins with a slash, such as \"/dns-query\""),
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn a_program_without_tls_says_so() {
         let text = "listen_quic = [\"::1\"]\n[tls]\ncertificates = [\"tls\"]";
-        let expected = "kofn.toml:1:15: listen_quic: this program was built without TLS; one that has the feature `encrypted`";
+        let expected =
+            "kofn.toml:1:15: listen_quic: this program was built without TLS; one that has the feature `encrypted`";
         assert_eq!(faults(text), [expected]);
     }
 }

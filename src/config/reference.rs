@@ -38,8 +38,8 @@ pub struct KeyReference {
 
 /// Every table of both files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
-    let settings =
-        [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG].map(|keys| table("kofn.toml", keys));
+    let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG]
+        .map(|keys| table("kofn.toml", keys));
     let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
     settings.into_iter().chain(policy).filter(|table| !table.keys.is_empty()).collect()
 }
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn every_default_is_read_by_its_own_key() {
         let all = [
-            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER, &GRANT,
-            &PEER,
+            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER,
+            &GRANT, &PEER,
         ];
         for keys in all {
             for key in keys.keys {

@@ -186,7 +186,8 @@ impl Loader {
         if !changed.is_empty() {
             self.publisher.replace_zones(self.zones.values().map(Entry::to_publish).collect());
         }
-        let faults = self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults).cloned().collect();
+        let faults =
+            self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults).cloned().collect();
         let overview = Overview { faults, zones: self.zones.values().map(Entry::standing).collect() };
         let of_zones =
             overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));

@@ -60,7 +60,8 @@ impl Worker {
             for Doors { listeners, engine, service, limit, idle } in self.doors {
                 let desk = Rc::new(RefCell::new(Desk::new(engine, Arc::clone(clerk))));
                 for listener in listeners {
-                    let listener = TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
+                    let listener =
+                        TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
                     let (desk, limit, service) = (Rc::clone(&desk), Arc::clone(&limit), service.clone());
                     let connections = JoinSet::new();
                     let door = Door { listener, desk, service, limit, idle, connections, endings: HashMap::new() };

@@ -94,13 +94,7 @@ pub(super) fn pair(texts: &[Text], now: Timestamp) -> Found {
 }
 
 impl Found {
-    fn take(
-        &mut self,
-        file: &Path,
-        chain: Vec<CertificateDer<'static>>,
-        keys: &[Arc<dyn SigningKey>],
-        now: Timestamp,
-    ) {
+    fn take(&mut self, file: &Path, chain: Vec<CertificateDer<'static>>, keys: &[Arc<dyn SigningKey>], now: Timestamp) {
         let first = chain[0].clone();
         let Ok((_, certificate)) = parse_x509_certificate(&first) else {
             return self.fault(file, "what stands there as a certificate is none".into());

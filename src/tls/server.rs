@@ -85,11 +85,8 @@ impl Certificates {
 
     /// What is shown now.
     pub fn list(&self) -> Vec<Certificate> {
-        let certificate = |pair: &Pair| Certificate {
-            names: pair.names.clone(),
-            file: pair.file.clone(),
-            ends: pair.ends,
-        };
+        let certificate =
+            |pair: &Pair| Certificate { names: pair.names.clone(), file: pair.file.clone(), ends: pair.ends };
         self.shown.load().iter().map(certificate).collect()
     }
 
@@ -301,7 +298,8 @@ mod tests {
         assert_eq!(refreshed.faults[0].file, missing);
         assert!(!certificates.refresh(&[missing], Timestamp::now()).changed);
         let (folder, paths) = folder();
-        fs::write(folder.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+        fs::write(folder.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+            .unwrap();
         assert!(refresh(&certificates, &paths)[0].contains("RSA, ECDSA or Ed25519"));
     }
 }
