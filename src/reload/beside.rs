@@ -7,12 +7,15 @@ use super::fault::Fault;
 use super::watch::Interest;
 use crate::config::Settings;
 
+/// Reads files and folders, and takes what is good of them; says what is wrong with them now.
+pub type ReadFiles = Box<dyn FnMut(&[PathBuf]) -> Vec<Fault> + Send>;
+
 /// What else is read when files change, by someone that this module does not know.
 pub struct Beside {
     /// Which files, and folders of files, the settings name.
     pub paths: fn(&Settings) -> &[PathBuf],
-    /// Reads them, and takes what is good; says what is wrong with them now.
-    pub read: Box<dyn FnMut(&[PathBuf]) -> Vec<Fault> + Send>,
+    /// How they are read.
+    pub read: ReadFiles,
 }
 
 impl fmt::Debug for Beside {

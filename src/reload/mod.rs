@@ -25,7 +25,7 @@ mod source;
 mod standing;
 mod watch;
 
-pub use beside::Beside;
+pub use beside::{Beside, ReadFiles};
 pub use change::{Change, Extent, PoolChange};
 pub use fault::{Fault, Severity};
 pub use follow::{Follower, Handle};

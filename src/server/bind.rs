@@ -166,6 +166,17 @@ pub(super) fn free_for_tcp(address: SocketAddr) -> Result<SocketAddr, BindError>
     bound.map_err(|source| BindError::new(address, "TCP", source))
 }
 
+/// The socket of a QUIC door, and where it is.
+#[cfg(feature = "encrypted")]
+pub(super) fn quic(address: SocketAddr) -> Result<(SocketAddr, std::net::UdpSocket), BindError> {
+    let bound = alone(address, Type::DGRAM, Protocol::UDP).and_then(|socket| {
+        socket.set_recv_buffer_size(SEND_BUFFER)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        Ok((socket.local_addr()?.as_socket().expect("an IP socket has an IP address"), socket.into()))
+    });
+    bound.map_err(|source| BindError::new(address, "UDP", source))
+}
+
 fn alone(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = unbound(address, kind, protocol)?;
     // Without this, connections of an earlier run that wait out their time would count as a use of the port.

@@ -21,36 +21,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::defer::{Clerk, Work, seconds};
-use super::engine::{Answered, Engine, Moment};
+use super::defer::{Work, seconds};
+use super::desk::{Desk, FRAME, WRITE};
+use super::engine::{Answered, Moment};
 use crate::metrics::{Event, Outcome, QueryType};
 use crate::transfer::send::Remainder;
 use crate::wire::HEADER;
-
-/// The largest message, and its length before it.
-const FRAME: usize = 2 + 65_535;
-/// Octets read at once beside what is held: hundreds of queries.
-const READ: usize = 16 << 10;
-/// Replies are written when this many octets have come together; a burst of queries for large replies takes several writes.
-const WRITE: usize = 64 << 10;
-
-/// What the connections of one worker share: each has it for one turn, between two waits.
-pub(super) struct Desk {
-    engine: Engine,
-    clerk: Arc<Clerk>,
-    input: Box<[u8]>,
-    output: Box<[u8]>,
-}
-
-impl Desk {
-    pub(super) fn new(engine: Engine, clerk: Arc<Clerk>) -> Self {
-        Self { engine, clerk, input: vec![0; FRAME + READ].into(), output: vec![0; WRITE + FRAME].into() }
-    }
-
-    pub(super) fn event(&self, event: Event) {
-        self.engine.event(event, 1);
-    }
-}
 
 /// One connection over a stream of octets, plain or encrypted, served by one task.
 pub(super) struct Connection<S> {
@@ -300,7 +276,9 @@ mod tests {
     use crate::metrics::{Registry, Transport};
     use crate::snapshot::{Facts, Publisher};
 
-    use super::super::defer::Handoff;
+    use super::super::defer::{Clerk, Handoff};
+    use super::super::desk::READ;
+    use super::super::engine::Engine;
     use super::super::stream::Stream;
 
     use socket2::SockRef;

@@ -22,6 +22,7 @@ mod batch;
 mod bind;
 mod connection;
 mod defer;
+mod desk;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod engine;

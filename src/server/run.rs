@@ -46,9 +46,9 @@ impl Bound {
             running.start(format!("tcp-{index}"), place, move || worker.run(&clerk, &stop))?;
         }
         #[cfg(feature = "encrypted")]
-        for (name, worker) in self.encrypted.workers(reader, registry)? {
+        for (name, work) in self.encrypted.threads(reader, registry)? {
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
-            running.start(name, None, move || worker.run(&clerk, &stop))?;
+            running.start(name, None, move || work(&clerk, &stop))?;
         }
         Ok(running)
     }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::{Connection, Desk};
+use super::connection::Connection;
+use super::desk::Desk;
 #[cfg(feature = "encrypted")]
-use super::encrypted::Handshake;
+use super::encrypted::{Handshake, Https};
 use super::stream::Stream;
 
 /// One way to speak DNS over a stream.
@@ -18,6 +19,9 @@ pub(super) enum Service {
     /// Frames inside TLS (RFC 7858).
     #[cfg(feature = "encrypted")]
     Tls(Handshake),
+    /// Messages as HTTP has them (RFC 8484).
+    #[cfg(feature = "encrypted")]
+    Https(Https),
 }
 
 impl Service {
@@ -31,6 +35,8 @@ impl Service {
                     Connection::new(stream, peer, desk, idle).serve().await;
                 }
             }
+            #[cfg(feature = "encrypted")]
+            Self::Https(https) => https.serve(stream, peer, desk, idle).await,
         }
     }
 }

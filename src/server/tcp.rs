@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection::Desk;
 use super::defer::Clerk;
+use super::desk::Desk;
 use super::engine::Engine;
 use super::limit::Limit;
 use super::service::Service;

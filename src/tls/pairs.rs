@@ -85,7 +85,7 @@ pub(super) fn pair(texts: &[Text], now: Timestamp) -> Found {
     for (file, chain) in chains {
         if !first_seen.contains(&chain[0]) {
             first_seen.push(chain[0].clone());
-            found.take(file, chain, &keys, now);
+            found.take(file, &chain, &keys, now);
         }
     }
     let place = |pair: &Pair| texts.iter().position(|(file, _)| *file == pair.file);
@@ -94,15 +94,14 @@ pub(super) fn pair(texts: &[Text], now: Timestamp) -> Found {
 }
 
 impl Found {
-    fn take(&mut self, file: &Path, chain: Vec<CertificateDer<'static>>, keys: &[Arc<dyn SigningKey>], now: Timestamp) {
-        let first = chain[0].clone();
-        let Ok((_, certificate)) = parse_x509_certificate(&first) else {
+    fn take(&mut self, file: &Path, chain: &[CertificateDer<'static>], keys: &[Arc<dyn SigningKey>], now: Timestamp) {
+        let Ok((_, certificate)) = parse_x509_certificate(&chain[0]) else {
             return self.fault(file, "what stands there as a certificate is none".into());
         };
         let validity = certificate.validity();
         let ends = Timestamp::from_second(validity.not_after.timestamp()).unwrap_or(Timestamp::MAX);
         let starts = Timestamp::from_second(validity.not_before.timestamp()).unwrap_or(Timestamp::MIN);
-        let pairs = keys.iter().map(|key| CertifiedKey::new(chain.clone(), Arc::clone(key)));
+        let pairs = keys.iter().map(|key| CertifiedKey::new(chain.to_vec(), Arc::clone(key)));
         let Some(key) = pairs.into_iter().find(|pair| pair.keys_match().is_ok()) else {
             // A file of the chain alone, as certbot has it, is no fault: authorities keep their keys.
             if !certificate.is_ca() {

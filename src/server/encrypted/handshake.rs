@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Encrypted as Config;
 use crate::metrics::Event;
-use crate::server::connection::Desk;
+use crate::server::desk::Desk;
 use crate::server::stream::Stream;
 
 /// Makes plain streams of one door encrypted ones. Clones share the bound.

@@ -1,30 +1,45 @@
-//! The encrypted doors: DNS over TLS (RFC 7858).
+//! The encrypted doors: DNS over TLS (RFC 7858), over HTTPS (RFC 8484) and over QUIC (RFC 9250).
 //!
 //! ```text
-//! accept ─► Limit (in all, per network) ─► Handshake (count, time) ─► frames ─► Connection, as TCP has it
+//! accept ─► Limit (in all, per network) ─► Handshake (count, time) ─┬► frames ─► Connection, as TCP has it
+//!                                                                   ├► HTTP/2 ─► https: a task for each request
+//! QUIC ───► Limit ─► handshake (count, time, address proven) ───────┴► streams ─► quic: a task for each stream
 //! ```
 //!
 //! * They have threads of their own, so that whoever floods them with handshakes takes the cores' time from UDP only by the
 //!   share that the kernel gives each thread.
 //! * A handshake holds up no other: each is a task, their number is bounded, and so is the time of each.
 
+mod freshness;
 mod handshake;
+mod https;
+mod quic;
 
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::bind::{BindError, free_for_tcp, tcp};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::bind::{BindError, free_for_tcp, quic as quic_socket, tcp};
+use super::defer::Clerk;
+use super::desk::Desk;
 use super::engine::Engine;
 use super::limit::Limit;
 use super::service::Service;
-use super::tcp::{Doors, Worker};
+use super::stream::Stream;
+use super::tcp::{self as streams, Doors};
 use crate::config::{Encrypted as Config, Settings};
 use crate::metrics::{Registry, Transport};
 use crate::snapshot::Reader;
 use crate::tls::Certificates;
 
 pub(super) use handshake::Handshake;
+use https::Conversation;
 
 /// The sockets of the encrypted doors, bound and not yet served.
 #[derive(Debug)]
@@ -32,8 +47,31 @@ pub(super) struct Bound {
     pub(super) addresses: Vec<(Transport, SocketAddr)>,
     /// For each worker the listeners of DNS over TLS.
     tls: Vec<Vec<TcpListener>>,
+    /// For each worker the listeners of DNS over HTTPS.
+    https: Vec<Vec<TcpListener>>,
+    quic: Vec<UdpSocket>,
     pub(super) certificates: Arc<Certificates>,
     config: Config,
+}
+
+/// A thread of the encrypted doors: its name and its work.
+pub(super) type Thread = (String, Box<dyn FnOnce(&Arc<Clerk>, &watch::Receiver<()>) + Send>);
+
+/// HTTPS as its connections have it.
+#[derive(Clone)]
+pub(super) struct Https {
+    handshake: Handshake,
+    path: Arc<str>,
+}
+
+impl Https {
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self, stream: Stream, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) {
+        if let Some(stream) = self.handshake.accept(stream, &desk).await {
+            let last_query = Rc::new(Cell::new(Instant::now()));
+            Conversation { peer, desk, path: self.path, idle, last_query }.serve(stream).await;
+        }
+    }
 }
 
 /// Binds the sockets of every encrypted door.
@@ -41,7 +79,14 @@ pub(super) fn bind(settings: &Settings) -> Result<Bound, BindError> {
     let config = settings.encrypted.clone();
     let mut addresses = Vec::new();
     let tls = listeners(&config.tls, settings.workers, |bound| addresses.push((Transport::Tls, bound)))?;
-    Ok(Bound { addresses, tls, certificates: Arc::default(), config })
+    let https = listeners(&config.https, settings.workers, |bound| addresses.push((Transport::Https, bound)))?;
+    let mut quic = Vec::new();
+    for address in &config.quic {
+        let (bound, socket) = quic_socket(*address)?;
+        addresses.push((Transport::Quic, bound));
+        quic.push(socket);
+    }
+    Ok(Bound { addresses, tls, https, quic, certificates: Arc::default(), config })
 }
 
 /// For each worker a listener on each of `addresses`.
@@ -62,21 +107,34 @@ fn listeners(
 }
 
 impl Bound {
-    /// The workers to run, each with the name of its thread; none if there is no door.
-    pub(super) fn workers(self, reader: &Reader, registry: &Registry) -> io::Result<Vec<(String, Worker)>> {
-        let mut workers = Vec::new();
-        if !self.config.is_open() {
-            return Ok(workers);
+    /// The threads to start; none if there is no door.
+    pub(super) fn threads(self, reader: &Reader, registry: &Registry) -> io::Result<Vec<Thread>> {
+        let mut threads: Vec<Thread> = Vec::new();
+        let Self { tls, https, quic, certificates, config, .. } = self;
+        if !config.is_open() {
+            return Ok(threads);
         }
-        let limit = || Arc::new(Limit::new(self.config.connections, self.config.per_prefix));
-        let handshake = |protocol| Handshake::new(self.certificates.server_config(protocol), &self.config);
-        let (tls_limit, tls) = (limit(), Service::Tls(handshake(b"dot")));
-        for (index, listeners) in self.tls.into_iter().enumerate() {
-            let engine = Engine::new(reader, registry.register(), Transport::Tls);
-            let (service, limit, idle) = (tls.clone(), Arc::clone(&tls_limit), self.config.idle);
-            let doors = vec![Doors { listeners, engine, service, limit, idle }];
-            workers.push((format!("tls-{index}"), Worker::new(doors)?));
+        let engine = |transport| Engine::new(reader, registry.register(), transport);
+        let handshake = |protocol| Handshake::new(certificates.server_config(protocol), &config);
+        let path = Arc::from(config.https_path.as_str());
+        let services = [
+            (Transport::Tls, tls, Service::Tls(handshake(b"dot"))),
+            (Transport::Https, https, Service::Https(Https { handshake: handshake(b"h2"), path })),
+        ];
+        for (transport, listeners, service) in services {
+            let limit = Arc::new(Limit::new(config.connections, config.per_prefix));
+            for (index, listeners) in listeners.into_iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+                let (service, limit, idle) = (service.clone(), Arc::clone(&limit), config.idle);
+                let doors = Doors { listeners, engine: engine(transport), service, limit, idle };
+                let worker = streams::Worker::new(vec![doors])?;
+                let name = format!("{}-{index}", transport.label());
+                threads.push((name, Box::new(move |clerk, stop| worker.run(clerk, stop))));
+            }
         }
-        Ok(workers)
+        if !quic.is_empty() {
+            let worker = quic::Worker::new(quic, certificates.server_config(b"doq"), engine(Transport::Quic), &config)?;
+            threads.push(("quic".into(), Box::new(move |clerk, stop| worker.run(clerk, stop))));
+        }
+        Ok(threads)
     }
 }

@@ -1,0 +1,254 @@
+//! DNS over QUIC (RFC 9250): a stream for each query, and a task for each stream.
+//!
+//! One endpoint serves an address: connections may change the client's port, so the kernel must not spread their packets.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::UdpSocket;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, TokioRuntime, TransportConfig};
+use quinn::{ServerConfig, VarInt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::Encrypted as Config;
+use crate::metrics::Event;
+use crate::server::defer::{Clerk, seconds};
+use crate::server::desk::{Desk, FRAME, Reply};
+use crate::server::engine::Engine;
+use crate::server::limit::{Limit, Place};
+use crate::transfer::send::Remainder;
+
+/// Queries under way at once on one connection.
+const STREAMS: u32 = 64;
+/// Octets that a client may send ahead on one stream, and on all of a connection.
+const STREAM_WINDOW: u32 = FRAME as u32;
+const WINDOW: u32 = 4 * STREAM_WINDOW;
+/// Octets of replies that a connection holds for its client.
+const SEND_WINDOW: u64 = 4 * FRAME as u64;
+/// Handshakes under way from which on who begins another must first show that its address is its own (RFC 9000 section 8.1.2).
+const UNPROVEN: usize = 16;
+/// How long clients may take for their last replies when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Error codes of RFC 9250 section 4.3.
+const NO_ERROR: VarInt = VarInt::from_u32(0);
+const PROTOCOL_ERROR: VarInt = VarInt::from_u32(2);
+const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(4);
+
+/// The thread of the QUIC doors.
+pub(super) struct Worker {
+    runtime: Runtime,
+    sockets: Vec<UdpSocket>,
+    tls: Arc<rustls::ServerConfig>,
+    engine: Engine,
+    config: Config,
+}
+
+/// What the connections of an endpoint share.
+#[derive(Clone)]
+struct Door {
+    desk: Rc<RefCell<Desk>>,
+    limit: Arc<Limit>,
+    handshakes: Arc<Semaphore>,
+    config: Rc<Config>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        sockets: Vec<UdpSocket>,
+        tls: Arc<rustls::ServerConfig>,
+        engine: Engine,
+        config: &Config,
+    ) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, sockets, tls, engine, config: config.clone() })
+    }
+
+    /// Answers until the other end of `stop` is dropped.
+    pub(super) fn run(self, clerk: &Arc<Clerk>, stop: &watch::Receiver<()>) {
+        let door = Door {
+            desk: Rc::new(RefCell::new(Desk::new(self.engine, Arc::clone(clerk)))),
+            limit: Arc::new(Limit::new(self.config.connections, self.config.per_prefix)),
+            handshakes: Arc::new(Semaphore::new(self.config.handshakes)),
+            config: Rc::new(self.config),
+        };
+        let server = server_config(self.tls, &door.config);
+        let _guard = self.runtime.enter();
+        let mut endpoints = Vec::new();
+        for socket in self.sockets {
+            let (defaults, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+            match Endpoint::new(defaults, Some(server.clone()), socket, runtime) {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(error) => tracing::error!("QUIC is not answered: {error}"),
+            }
+        }
+        let tasks = LocalSet::new();
+        self.runtime.block_on(tasks.run_until(async {
+            for endpoint in endpoints.clone() {
+                tokio::task::spawn_local(door.clone().accept(endpoint));
+            }
+            // The error is that the other end was dropped.
+            let _ = stop.clone().changed().await;
+            for endpoint in &endpoints {
+                endpoint.set_server_config(None);
+                endpoint.close(NO_ERROR, b"");
+                let _ = timeout(STOP_PATIENCE, endpoint.wait_idle()).await;
+            }
+        }));
+    }
+}
+
+fn server_config(tls: Arc<rustls::ServerConfig>, config: &Config) -> ServerConfig {
+    let crypto = QuicServerConfig::try_from(tls).expect("TLS 1.3 with the suite of QUIC's first packets");
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_bidi_streams(STREAMS.into()).max_concurrent_uni_streams(0_u8.into());
+    transport.stream_receive_window(STREAM_WINDOW.into()).receive_window(WINDOW.into()).send_window(SEND_WINDOW);
+    transport.datagram_receive_buffer_size(None);
+    transport.max_idle_timeout(Some(config.idle.try_into().expect("an hour at most")));
+    let mut server = ServerConfig::with_crypto(Arc::new(crypto));
+    server.transport_config(Arc::new(transport));
+    server.max_incoming(config.handshakes);
+    server
+}
+
+impl Door {
+    async fn accept(self, endpoint: Endpoint) {
+        while let Some(incoming) = endpoint.accept().await {
+            let under_way = self.config.handshakes - self.handshakes.available_permits();
+            if under_way >= UNPROVEN && incoming.may_retry() && !incoming.remote_address_validated() {
+                let _ = incoming.retry();
+                continue;
+            }
+            let Ok(handshake) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+                self.desk.borrow().event(Event::HandshakeRefused);
+                incoming.refuse();
+                continue;
+            };
+            let Some(place) = self.limit.admit(incoming.remote_address().ip()) else {
+                self.desk.borrow().event(Event::ConnectionRefused);
+                incoming.refuse();
+                continue;
+            };
+            self.desk.borrow().event(Event::ConnectionAccepted);
+            tokio::task::spawn_local(self.clone().open(incoming, handshake, place));
+        }
+    }
+
+    async fn open(self, incoming: Incoming, handshake: OwnedSemaphorePermit, place: Place) {
+        let shaken = timeout(self.config.handshake_time, async { incoming.accept()?.await }).await;
+        drop(handshake);
+        match shaken {
+            Ok(Ok(connection)) => self.converse(connection).await,
+            _ => self.desk.borrow().event(Event::HandshakeFailed),
+        }
+        self.desk.borrow().event(Event::ConnectionClosed);
+        drop(place);
+    }
+
+    /// Answers stream by stream, until the client ends the connection or asks nothing for too long.
+    async fn converse(&self, connection: Connection) {
+        let last_query = Rc::new(Cell::new(Instant::now()));
+        loop {
+            let end = last_query.get() + self.config.idle;
+            match timeout_at(end, connection.accept_bi()).await {
+                Ok(Ok((send, receive))) => {
+                    let exchange = Exchange {
+                        connection: connection.clone(),
+                        desk: Rc::clone(&self.desk),
+                        last_query: Rc::clone(&last_query),
+                        idle: self.config.idle,
+                    };
+                    tokio::task::spawn_local(exchange.serve(send, receive));
+                }
+                Ok(Err(_)) => return,
+                // A query may have become whole meanwhile.
+                Err(_) if last_query.get() + self.config.idle > Instant::now() => {}
+                Err(_) => break,
+            }
+        }
+        self.desk.borrow().event(Event::ConnectionIdle);
+        connection.close(NO_ERROR, b"");
+    }
+}
+
+/// One query and what answers it.
+struct Exchange {
+    connection: Connection,
+    desk: Rc<RefCell<Desk>>,
+    last_query: Rc<Cell<Instant>>,
+    idle: Duration,
+}
+
+impl Exchange {
+    async fn serve(self, mut send: SendStream, mut receive: RecvStream) {
+        let message = match timeout(self.idle, read_message(&mut receive)).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(Broken)) => return self.connection.close(PROTOCOL_ERROR, b""),
+            Err(_) => {
+                let _ = send.reset(EXCESSIVE_LOAD);
+                return;
+            }
+        };
+        self.last_query.set(Instant::now());
+        // Section 4.2.1: the stream stands for the ID, which is 0.
+        if !message.starts_with(&[0, 0]) {
+            return self.connection.close(PROTOCOL_ERROR, b"");
+        }
+        let reply = self.desk.borrow_mut().reply(&message, self.connection.remote_address());
+        let sent = match reply {
+            Reply::One(reply) => timeout(self.idle, write_message(&mut send, &reply)).await.is_ok_and(|sent| sent),
+            Reply::Transfer(mut sending, _place) => {
+                let (mut message, mut remainder, mut sent) = (Vec::new(), Remainder::More, true);
+                while sent && remainder == Remainder::More {
+                    sent = match sending.next(&mut message, seconds()) {
+                        Ok(left) => {
+                            remainder = left;
+                            timeout(self.idle, write_message(&mut send, &message)).await.is_ok_and(|sent| sent)
+                        }
+                        Err(_) => false,
+                    };
+                }
+                sent
+            }
+            Reply::Silence => false,
+        };
+        if sent {
+            let _ = send.finish();
+        } else {
+            let _ = send.reset(NO_ERROR);
+        }
+    }
+}
+
+/// What came is no message, or not whole.
+struct Broken;
+
+/// A length and as many octets (section 4.2). They are held as they come: a length alone takes no memory.
+async fn read_message(receive: &mut RecvStream) -> Result<Vec<u8>, Broken> {
+    let mut frame = Vec::new();
+    loop {
+        let whole = match frame.split_first_chunk() {
+            Some((length, message)) => usize::from(u16::from_be_bytes(*length)).checked_sub(message.len()),
+            None => Some(FRAME),
+        };
+        match whole {
+            Some(0) => return Ok(frame.split_off(2)),
+            // More than one message.
+            None => return Err(Broken),
+            Some(_) => {}
+        }
+        let chunk = receive.read_chunk(FRAME, true).await.map_err(|_| Broken)?.ok_or(Broken)?;
+        frame.extend_from_slice(&chunk.bytes);
+    }
+}
+
+async fn write_message(send: &mut SendStream, message: &[u8]) -> bool {
+    let length = (message.len() as u16).to_be_bytes();
+    send.write_all(&[&length[..], message].concat()).await.is_ok()
+}
