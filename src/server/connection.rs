@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::defer::{Work, seconds};
-use super::desk::{Desk, FRAME, WRITE};
+use super::desk::{Desk, FRAME, READ, WRITE};
 use super::engine::{Answered, Moment};
 use crate::metrics::{Event, Outcome, QueryType};
 use crate::transfer::send::Remainder;
@@ -277,7 +277,6 @@ mod tests {
     use crate::snapshot::{Facts, Publisher};
 
     use super::super::defer::{Clerk, Handoff};
-    use super::super::desk::READ;
     use super::super::engine::Engine;
     use super::super::stream::Stream;
 
