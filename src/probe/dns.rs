@@ -131,3 +131,134 @@ fn read_rdata(rdata: &[u8], rtype: RecordType) -> Option<RData> {
     let length = u16::try_from(rdata.len()).ok()?;
     RData::read(&mut BinDecoder::new(rdata), rtype, Restrict::new(length)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::ResponseCode;
+    use hickory_proto::rr::Record;
+    use hickory_proto::rr::rdata::A;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::wire::Name;
+
+    const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(150);
+
+    fn check(port: u16, answer: Option<[u8; 4]>) -> DnsCheck {
+        let answer = answer.map(|octets| octets.to_vec().into());
+        DnsCheck { port, qname: Name::from_text(b"www.example.test").unwrap(), qtype: Type::A, answer }
+    }
+
+    async fn ask(check: &DnsCheck, timeout: Duration) -> Result<(), String> {
+        let asked = Question::of(check).probe(Ipv4Addr::LOCALHOST.into(), timeout).await;
+        asked.map_err(|failure| failure.to_string())
+    }
+
+    /// A nameserver that says what `answer` makes of each question, and returns how many questions came.
+    fn nameserver(socket: UdpSocket, answer: impl Fn(Message, u32) -> Vec<Vec<u8>> + Send + 'static) {
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            for number in 1.. {
+                let Ok((length, client)) = socket.recv_from(&mut buffer).await else { return };
+                for reply in answer(Message::from_vec(&buffer[..length]).unwrap(), number) {
+                    // The prober may have had its answer and be gone.
+                    let _ = socket.send_to(&reply, client).await;
+                }
+            }
+        });
+    }
+
+    async fn bound() -> (UdpSocket, u16) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        (socket, port)
+    }
+
+    fn reply(question: Message, addresses: &[[u8; 4]]) -> Message {
+        let name = question.queries[0].name().clone();
+        let mut reply = question.into_response();
+        for octets in addresses {
+            reply.add_answer(Record::from_rdata(name.clone(), 5, RData::A(A(Ipv4Addr::from(*octets)))));
+        }
+        reply
+    }
+
+    #[tokio::test]
+    async fn the_answer_decides() {
+        let (one, two) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        for (addresses, rcode, answer, result) in [
+            (vec![one], ResponseCode::NoError, None, Ok(())),
+            (vec![two, one], ResponseCode::NoError, Some(one), Ok(())),
+            (vec![two], ResponseCode::NoError, Some(one), Err("the answer is 192.0.2.2, expected 192.0.2.1")),
+            (vec![], ResponseCode::NoError, None, Err("the answer has no A record")),
+            (vec![], ResponseCode::ServFail, None, Err("rcode SERVFAIL, expected NOERROR")),
+            (vec![], ResponseCode::NXDomain, None, Err("rcode NXDOMAIN, expected NOERROR")),
+        ] {
+            let (socket, port) = bound().await;
+            let given = addresses.clone();
+            nameserver(socket, move |question, _| {
+                let mut reply = reply(question, &given);
+                reply.metadata.response_code = rcode;
+                vec![reply.to_vec().unwrap()]
+            });
+            assert_eq!(ask(&check(port, answer), LONG).await, result.map_err(str::to_owned), "{addresses:?} {rcode}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_forged_is_passed_over_and_a_lost_question_is_asked_again() {
+        let (socket, port) = bound().await;
+        nameserver(socket, |question, number| {
+            let right = reply(question, &[[192, 0, 2, 1]]);
+            let (mut wrong_id, mut wrong_name) = (right.clone(), right.clone());
+            wrong_id.metadata.id ^= 1;
+            wrong_id.answers.clear();
+            wrong_name.queries.clear();
+            match number {
+                1 => Vec::new(),
+                2 => vec![wrong_id.to_vec().unwrap(), wrong_name.to_vec().unwrap()],
+                _ => vec![right.to_vec().unwrap()],
+            }
+        });
+        assert_eq!(ask(&check(port, Some([192, 0, 2, 1])), Duration::from_secs(3)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_truncated_answer_is_asked_for_by_tcp() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = UdpSocket::bind(("127.0.0.1", port)).await.unwrap();
+        nameserver(socket, |question, _| {
+            let mut reply = reply(question, &[]);
+            reply.metadata.truncation = true;
+            vec![reply.to_vec().unwrap()]
+        });
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = vec![0; stream.read_u16().await.unwrap().into()];
+            stream.read_exact(&mut question).await.unwrap();
+            let reply = reply(Message::from_vec(&question).unwrap(), &[[192, 0, 2, 1]]).to_vec().unwrap();
+            stream.write_u16(u16::try_from(reply.len()).unwrap()).await.unwrap();
+            stream.write_all(&reply).await.unwrap();
+        };
+        let check = check(port, Some([192, 0, 2, 1]));
+        let (asked, ()) = tokio::join!(ask(&check, LONG), serve);
+        assert_eq!(asked, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_silence_and_garbage_are_told_apart() {
+        let (socket, port) = bound().await;
+        assert_eq!(
+            ask(&check(port, None), SHORT).await,
+            Err("timed out after 150ms waiting for the answer".to_owned())
+        );
+        drop(socket);
+        assert_eq!(ask(&check(port, None), LONG).await, Err("connection refused".to_owned()));
+        let (socket, port) = bound().await;
+        nameserver(socket, |question, _| vec![[&question.metadata.id.to_be_bytes()[..], b"garbage"].concat()]);
+        let failure = ask(&check(port, None), LONG).await.expect_err("garbage");
+        assert!(failure.starts_with("the answer is no DNS: "), "{failure}");
+    }
+}

@@ -107,3 +107,93 @@ fn first_line(heard: &[u8]) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().filter(|character| !character.is_control()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::time::Instant;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn script(text: &str) -> ExecCheck {
+        let arguments = vec!["-c".to_owned(), text.to_owned()];
+        ExecCheck { program: PathBuf::from("sh"), arguments, pool: "www.example.test".to_owned(), port: Some(8080) }
+    }
+
+    async fn run(text: &str, timeout: Duration) -> Result<(), String> {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        probe(address, &script(text), timeout).await.map_err(|failure| failure.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_exit_status_decides_and_the_first_line_says_why() {
+        for (text, result) in [
+            ("exit 0", Ok(())),
+            ("echo fine; exit 0", Ok(())),
+            ("exit 3", Err("exit status: 3")),
+            ("echo; echo ' the disk is full'; echo more; exit 1", Err("exit status: 1: the disk is full")),
+            ("echo out; echo err >&2; exit 2", Err("exit status: 2: err")),
+            ("printf 'a\\033[31mb'; exit 1", Err("exit status: 1: a[31mb")),
+            ("kill -9 $$", Err("signal: 9 (SIGKILL)")),
+        ] {
+            assert_eq!(run(text, LONG).await, result.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_command_knows_the_member_and_nothing_else() {
+        let known =
+            "test \"$KOFN_ADDRESS $KOFN_POOL $KOFN_PORT\" = '192.0.2.1 www.example.test 8080' && test -z \"$HOME\"";
+        assert_eq!(run(known, LONG).await, Ok(()));
+        let none = ExecCheck { program: "/nonexistent/alive".into(), ..script("") };
+        let failure = probe(IpAddr::from([192, 0, 2, 1]), &none, LONG).await.expect_err("there is none");
+        assert_eq!(failure.to_string(), "/nonexistent/alive cannot be run: no such file or directory");
+        assert!(!failure.is_ours());
+    }
+
+    #[tokio::test]
+    async fn a_million_octets_are_swallowed() {
+        assert_eq!(run("head -c 1000000 /dev/zero | tr '\\0' x; exit 0", LONG).await, Ok(()));
+        let failure = run("head -c 1000000 /dev/zero | tr '\\0' x; exit 1", LONG).await.expect_err("it fails");
+        assert_eq!(failure.len(), "exit status: 1: ".len() + SAID_LIMIT);
+    }
+
+    #[tokio::test]
+    async fn the_timeout_kills_the_command_and_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("child");
+        // The child has the group of the command, and would live for an hour.
+        let text = format!("sleep 3600 & echo $! > {}; wait", file.display());
+        let begun = Instant::now();
+        // Long enough for the child to be there.
+        let failure = run(&text, Duration::from_secs(1)).await;
+        assert_eq!(failure, Err("timed out after 1s waiting for the command".to_owned()));
+        assert!(begun.elapsed() < LONG);
+        gone(fs::read_to_string(&file).unwrap().trim()).await;
+    }
+
+    #[tokio::test]
+    async fn a_child_that_stays_behind_holds_nothing_up_and_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("child");
+        assert_eq!(run(&format!("sleep 3600 & echo $! > {}; exit 0", file.display()), LONG).await, Ok(()));
+        gone(fs::read_to_string(&file).unwrap().trim()).await;
+    }
+
+    /// Waits until a process has ended, or waits for its parent to notice.
+    async fn gone(pid: &str) {
+        let state = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            stat.rsplit(')').next()?.split_whitespace().next().map(str::to_owned)
+        };
+        let ended = async {
+            while state().is_some_and(|state| state != "Z") {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, ended).await.expect("the child is killed");
+    }
+}

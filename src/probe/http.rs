@@ -357,4 +357,197 @@ mod tests {
         let found = probe(target, &(holding("xyz")), Deadline::after(LONG)).await;
         found.expect("the text ends where the search does");
     }
+
+    #[tokio::test]
+    async fn a_backend_can_step_aside_in_any_answer() {
+        for (answer, drains) in [
+            (&b"HTTP/1.1 200 OK\r\nX-Kofn: drain\r\n\r\n"[..], Some(true)),
+            (b"HTTP/1.1 503 Busy\r\nx-kofn: other, Drain\r\n\r\n", Some(true)),
+            (b"HTTP/1.1 200 OK\r\nx-kofn: drained\r\n\r\n", Some(false)),
+            (b"no answer\r\n\r\n", None),
+        ] {
+            let (target, _server) =
+                server(async move |mut stream: TcpStream| stream.write_all(answer).await.unwrap()).await;
+            let check = &HttpCheck { port: target.port(), ..check() };
+            let page = Page {
+                check,
+                #[cfg(feature = "encrypted")]
+                tls: None,
+                deadline: Deadline::after(LONG),
+            };
+            let mut notice = Notice::default();
+            // Whether it passes is another matter.
+            drop(page.probe(target.ip(), None, &mut notice).await);
+            assert_eq!(notice.drains, drains, "{}", answer.escape_ascii());
+        }
+    }
+
+    async fn holding_on(target: SocketAddr, held: Option<Sender>) -> Result<Kept, Failure> {
+        let check = &HttpCheck { port: target.port(), hold: true, body: Some("ok".to_owned()), ..check() };
+        let page = Page {
+            check,
+            #[cfg(feature = "encrypted")]
+            tls: None,
+            deadline: Deadline::after(LONG),
+        };
+        page.probe(target.ip(), held, &mut Notice::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_asked_again_and_its_end_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                assert!(!String::from_utf8(request).unwrap().to_lowercase().contains("connection: close"));
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok!!").await.unwrap();
+            }
+            (listener, stream)
+        });
+        let Ok(Kept::Fresh { sender, closed }) = holding_on(target, None).await else { panic!("a connection is left") };
+        let closed = tokio::spawn(closed);
+        let Ok(Kept::Same(sender)) = holding_on(target, sender).await else { panic!("it is asked again") };
+        let (listener, stream) = server.await.unwrap();
+        drop(stream);
+        closed.await.expect("the end is told");
+        drop(listener);
+        let failure = holding_on(target, Some(sender)).await.map(drop).expect_err("nobody listens any more");
+        assert_eq!(failure.to_string(), "connection refused");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_again_is_not_held() {
+        for answer in [
+            &b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"[..],
+            b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\nok",
+        ] {
+            let (target, _server) =
+                server(async move |mut stream: TcpStream| stream.write_all(answer).await.unwrap()).await;
+            assert!(matches!(holding_on(target, None).await, Ok(Kept::Nothing)), "{}", answer.escape_ascii());
+        }
+    }
+
+    /// The same over TLS, and what only TLS can do wrong.
+    #[cfg(feature = "encrypted")]
+    mod over_tls {
+        use std::sync::Arc;
+
+        use rustls::ServerConfig;
+        use rustls::crypto::ring;
+        use rustls::pki_types::PrivateKeyDer;
+        use tokio_rustls::TlsAcceptor;
+        use tokio_rustls::server::TlsStream;
+
+        use super::*;
+        use crate::config::Trust;
+
+        fn acceptor() -> TlsAcceptor {
+            let made = rcgen::generate_simple_self_signed(vec!["x.test".to_owned()]).unwrap();
+            let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![made.cert.der().clone()], key)
+                .unwrap();
+            TlsAcceptor::from(Arc::new(config))
+        }
+
+        async fn probe(target: SocketAddr, check: &HttpCheck, timeout: Duration) -> Result<Notice, String> {
+            let check = &HttpCheck { port: target.port(), ..check.clone() };
+            let client = tls::Client::new(&Trust::Anyone, &[]).unwrap();
+            let page = Page { check, tls: Some(&client), deadline: Deadline::after(timeout) };
+            let mut notice = Notice::default();
+            let kept = page.probe(target.ip(), None, &mut notice).await;
+            kept.map(|_| notice).map_err(|failure| failure.to_string())
+        }
+
+        /// Answers one request by `answer`, and waits for the end of the connection.
+        async fn server<F, A>(answer: F) -> SocketAddr
+        where
+            F: FnOnce(TlsStream<TcpStream>) -> A + Send + 'static,
+            A: Future<Output = ()> + Send,
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut stream = acceptor().accept(stream).await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                answer(stream).await;
+            });
+            target
+        }
+
+        #[tokio::test]
+        async fn a_page_passes_and_the_certificate_says_when_it_ends() {
+            let target = server(async |mut stream: TlsStream<TcpStream>| {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nx-kofn: drain\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            })
+            .await;
+            let notice = probe(target, &holding("ok"), LONG).await.unwrap();
+            assert!(notice.certificate_end.is_some());
+            assert_eq!(notice.drains, Some(true));
+        }
+
+        #[tokio::test]
+        async fn the_end_of_each_bad_answer_has_its_reason() {
+            let endless = server(async |mut stream: TlsStream<TcpStream>| {
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+                let mut written = stream.write_all(head).await;
+                while written.is_ok() {
+                    written = stream.write_all(&[b'a'; 4096]).await;
+                }
+            });
+            let found = probe(endless.await, &holding("x"), LONG).await;
+            assert_eq!(found, Err("the first 64 KiB of the body lack \"x\"".to_owned()));
+            let drip = server(async |mut stream: TlsStream<TcpStream>| {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na").await.unwrap();
+                stream.flush().await.unwrap();
+                // The probe hangs up.
+                let _ = stream.read_u8().await;
+            });
+            let found = probe(drip.await, &holding("x"), Duration::from_secs(1)).await;
+            assert_eq!(found, Err("timed out after 1s waiting for the response body".to_owned()));
+            let closed = server(async |mut stream: TlsStream<TcpStream>| stream.shutdown().await.unwrap());
+            let found = probe(closed.await, &check(), LONG).await;
+            assert_eq!(found, Err("connection closed before the end of the response head".to_owned()));
+        }
+
+        /// What a server without TLS says at once, and whether it then hangs up.
+        async fn plain(says: &'static [u8], stays: bool) -> SocketAddr {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(says).await.unwrap();
+                let mut buffer = [0; 4096];
+                // The first octets of the handshake are read, so that the end is a close and no reset.
+                let _ = stream.read(&mut buffer).await;
+                if stays {
+                    let _ = stream.read(&mut buffer).await;
+                }
+            });
+            target
+        }
+
+        #[tokio::test]
+        async fn what_is_no_tls_is_told() {
+            let found = probe(plain(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await, &check(), LONG).await;
+            assert_eq!(found, Err("the answer is no TLS".to_owned()));
+            let found = probe(plain(b"", true).await, &check(), SHORT).await;
+            assert_eq!(found, Err("timed out after 100ms waiting for the TLS handshake".to_owned()));
+            let found = probe(plain(b"", false).await, &check(), LONG).await;
+            assert_eq!(found, Err("connection closed before the end of the TLS handshake".to_owned()));
+        }
+    }
 }

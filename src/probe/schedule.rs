@@ -208,7 +208,7 @@ mod tests {
     use rand::rngs::SmallRng;
 
     use super::*;
-    use crate::config::{Asked, CheckKind, TcpCheck};
+    use crate::config::{Asked, CheckKind, ExecCheck, TcpCheck};
     use crate::health::{CheckId, Rules};
 
     const ROOM: Room = Room { sockets: true, commands: true };
@@ -332,5 +332,49 @@ mod tests {
         assert!(schedule.all_heard());
         schedule.follow(vec![probe(4)], now + SECOND);
         assert!(!schedule.all_heard());
+    }
+
+    #[test]
+    fn a_broken_connection_calls_for_probes_until_a_pass_or_a_flip() {
+        let mut random = random();
+        let (mut schedule, id, at) = heard(&mut random);
+        schedule.end(id, PASS, at, &mut random);
+        let broken = at + SECOND;
+        schedule.hasten(id, broken);
+        assert_eq!(schedule.next_due(ROOM), Some(broken));
+        let fails = Ending::Result { passed: false, flip_hangs: true };
+        for probe in 0..3 {
+            let now = broken + probe * AFTER_BREAK;
+            assert_eq!(start(&mut schedule, now).len(), 1);
+            schedule.end(id, fails, now, &mut random);
+            assert_eq!(schedule.next_due(ROOM), Some(now + AFTER_BREAK), "probe {probe}");
+        }
+        let now = broken + 3 * AFTER_BREAK;
+        start(&mut schedule, now);
+        schedule.end(id, Ending::Result { passed: false, flip_hangs: false }, now, &mut random);
+        assert_eq!(schedule.next_due(ROOM), Some(now + 5 * SECOND), "the flip is there");
+        // Whoever closes every connection is asked once each fast interval.
+        schedule.hasten(id, now + SECOND / 10);
+        assert_eq!(schedule.next_due(ROOM), Some(broken + SECOND));
+        start(&mut schedule, broken + SECOND);
+        schedule.hasten(id, broken + SECOND);
+        assert_eq!(schedule.next_due(ROOM), None, "a probe under way finds out by itself");
+        schedule.end(id, PASS, broken + SECOND, &mut random);
+        assert_eq!(schedule.next_due(ROOM), Some(broken + 6 * SECOND));
+    }
+
+    #[test]
+    fn commands_and_sockets_do_not_wait_for_each_other() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        let (key, socket) = probe(1);
+        let exec = ExecCheck { program: "true".into(), arguments: Vec::new(), pool: String::new(), port: None };
+        let command = Arc::new(Check { kind: CheckKind::Exec(exec), ..(*socket).clone() });
+        let other = ProbeKey { address: IpAddr::V4(Ipv4Addr::from_bits(2)), ..key.clone() };
+        schedule.follow(vec![(other.clone(), command), (key.clone(), socket)], now);
+        let no_commands = Room { sockets: true, commands: false };
+        assert_eq!(schedule.start_due(no_commands, now + SECOND).map(|started| started.1), Some(key));
+        assert_eq!(schedule.next_due(no_commands), None);
+        let no_sockets = Room { sockets: false, commands: true };
+        assert_eq!(schedule.start_due(no_sockets, now + SECOND).map(|started| started.1), Some(other));
     }
 }
