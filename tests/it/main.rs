@@ -7,12 +7,14 @@
 //! alert    who is told when something breaks       import     files of other servers, served
 //! probing  dead backends and the hands they leave
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
+//! chaos       fifty backends that die, hang, flap and come back, and the answers meanwhile
 //! spread      the worst overload against the optimum, and what holds for every ring
 //! scenarios   transcripts of what the engine answers, and garbage: broken queries
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
 
 mod alert;
+mod chaos;
 mod cli;
 mod garbage;
 mod harness;

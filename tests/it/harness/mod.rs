@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) use farm::Farm;
-pub(crate) use server::{Server, addresses};
+pub(crate) use server::{Client, Server, addresses};
 use tempfile::TempDir;
 
 /// Much longer than anything takes on a machine that has other work to do.
