@@ -54,7 +54,7 @@ impl Backend {
         self.address = listener.local_addr().expect("its address");
         let mood = Arc::clone(&self.mood);
         self.listening = Some(runtime.spawn(async move {
-            let mut number = 0;
+            let mut number = 0_usize;
             while let Ok((stream, _)) = listener.accept().await {
                 number += 1;
                 tokio::spawn(answer(stream, MOODS[usize::from(mood.load(Ordering::Relaxed))], number));
@@ -80,7 +80,7 @@ async fn answer(mut stream: TcpStream, mood: Mood, number: usize) {
     }
     let said: &[u8] = match mood {
         Mood::Well => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-        Mood::Flaps if number % 2 == 0 => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        Mood::Flaps if number.is_multiple_of(2) => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         Mood::Aside => b"HTTP/1.1 200 OK\r\nx-kofn: drain\r\nContent-Length: 2\r\n\r\nok",
         Mood::Wrong | Mood::Flaps | Mood::Dead => b"HTTP/1.1 500 Wrong\r\nContent-Length: 0\r\n\r\n",
         // Until the prober hangs up.
