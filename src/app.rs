@@ -8,6 +8,7 @@
 //! The tasks do not know each other; what one needs of another is handed to it here.
 
 mod alerts;
+mod drains;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Control, ControlError, ListenError, api};
+use crate::admin::{self, Control, ControlError, ListenError, Steering, api};
 use crate::alert::Alerts;
 use crate::announce;
 use crate::config::Settings;
@@ -33,12 +34,14 @@ use crate::health::Table;
 use crate::metrics::Registry;
 use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::processor;
+use crate::reload::drains::Drainer;
 use crate::reload::{
     Beside, Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher};
+use drains::Keeper;
 
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
@@ -75,6 +78,7 @@ pub struct App {
     publisher: Arc<Publisher>,
     loader: Loader,
     journals: PathBuf,
+    state: PathBuf,
     started: Timestamp,
 }
 
@@ -107,8 +111,10 @@ impl App {
         let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
         facts.remember(announce::remembered(&journals));
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
+        let state = settings.state.clone();
         let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates(&bound));
-        Ok(Self { signals, control, bound, admin, table, publisher, loader, journals, started: Timestamp::now() })
+        let started = Timestamp::now();
+        Ok(Self { signals, control, bound, admin, table, publisher, loader, state, journals, started })
     }
 
     /// Reads the zones, waits for the first verdicts, and serves until a signal says to stop. What has arrived by then is
@@ -117,15 +123,19 @@ impl App {
     /// # Errors
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
-        let Self { mut signals, control, bound, admin, table, publisher, loader, journals, started } = self;
+        let Self { mut signals, control, bound, admin, table, publisher, loader, state, journals, started } = self;
         let Control { listener, ownership } = control;
         let solver = Solver::start(Arc::clone(&publisher))?;
+        // Before the zones: whoever is drained is in no hand from the first.
+        let (drainer, drains) = Drainer::start(state, Arc::clone(&publisher)).await?;
         let overview = loader.overview();
         let (follower, handle) = tokio::select! {
             started = Follower::start(loader) => started,
             () = stop_requested(&mut signals, None) => return Ok(()),
         };
+        drainer.assume_copies().await;
         let mut tasks = JoinSet::new();
+        tasks.spawn(drainer.run());
         let prober = Prober::new(Feed::of(&publisher), Arc::clone(&table));
         let first_round = prober.first_round();
         tasks.spawn(prober.run());
@@ -150,9 +160,9 @@ impl App {
         };
         let sources = Arc::new(sources);
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
-        let reload = reload_by(handle.clone());
+        let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)) };
         tasks.spawn(async move {
-            if let Err(error) = admin::serve(listener, admin, sources, reload).await {
+            if let Err(error) = admin::serve(listener, admin, sources, steering).await {
                 error!("admin and control socket ended: {error}");
             }
         });

@@ -13,7 +13,7 @@
 //! | layer | modules | what they are |
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `health` `processor` | the vocabulary |
-//! | 1 | `config` `zone` `pool` `tls` | data that never changes once it is made |
+//! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
 //! | 3 | `server` `probe` `reload` `announce` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
@@ -28,6 +28,7 @@ pub mod answer;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod drain;
 pub mod health;
 pub mod import;
 pub mod logging;

@@ -2,11 +2,15 @@
 //!
 //! Times are RFC 3339 in UTC; a field that has no value is `null`, never left out, so that a script can rely on it.
 
+mod drains;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use drains::{Drain, DrainAsk, DrainedMember, Drains, Place, UndrainAsk};
 
 /// Where the status is.
 pub const STATUS_PATH: &str = "/api/v1/status";
@@ -16,6 +20,13 @@ pub const METRICS_PATH: &str = "/metrics";
 pub const RELOAD_PATH: &str = "/api/v1/reload";
 /// The same, and what was held is taken.
 pub const FORCED_RELOAD_PATH: &str = "/api/v1/reload?force=true";
+
+/// Where the drains are.
+pub const DRAINS_PATH: &str = "/api/v1/drains";
+/// Where a drain is asked for, by POST and on the control socket only.
+pub const DRAIN_PATH: &str = "/api/v1/drain";
+/// Where the end of drains is asked for, by POST and on the control socket only.
+pub const UNDRAIN_PATH: &str = "/api/v1/undrain";
 
 /// The answer to [`STATUS_PATH`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +45,8 @@ pub struct Status {
     pub zones: Vec<Zone>,
     /// The pools of all zones, by name.
     pub pools: Vec<Pool>,
+    /// Who is drained, and how long old answers name them.
+    pub drains: Drains,
     /// What came in and what became of it.
     pub queries: Queries,
 }

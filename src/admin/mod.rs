@@ -1,10 +1,11 @@
 //! Layer 3: watching and steering the running server over HTTP.
 //!
 //! ```text
-//! admin.listen, loopback ──────► GET  /metrics ───────┐
-//!                                GET  /api/v1/status ─┤
-//! state/control.sock, mode 0600 ► GET  /api/v1/status ─┴─► Sources: snapshot, verdicts, counters, files
-//!                                POST /api/v1/reload ───► whoever reads the files
+//! admin.listen, loopback ──────► GET  /metrics ───────────────┐
+//!                                GET  /api/v1/status, drains ─┤
+//! state/control.sock, mode 0600 ► GET  /api/v1/status, drains ─┴─► Sources: snapshot, verdicts, counters, files; drains
+//!                                POST /api/v1/reload ───────────► whoever reads the files
+//!                                POST /api/v1/drain, undrain ───► whoever keeps the drains
 //! ```
 //!
 //! * Reading is open to the machine; what changes something goes only through the socket, which the file system guards.
@@ -14,14 +15,13 @@
 
 pub mod api;
 mod control;
+mod drains;
 mod expose;
 mod guard;
 mod status;
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -36,10 +36,19 @@ use tokio::net::{TcpListener, UnixListener};
 use expose::Exposition;
 
 pub use control::{Control, ControlError, Ownership, SOCKET};
+pub use drains::{DrainKeeper, Reply};
 pub use status::Sources;
 
-/// Has the files read again, with what would be held if told so; `None` when the server is about to end.
-pub type Reload = Box<dyn Fn(bool) -> Pin<Box<dyn Future<Output = Option<api::Reloaded>> + Send>> + Send + Sync>;
+/// Has the files read again, with what would be held if told so.
+pub type Reload = Box<dyn Fn(bool) -> Reply<api::Reloaded> + Send + Sync>;
+
+/// Those who change something.
+pub struct Steering {
+    /// Who reads the files.
+    pub reload: Reload,
+    /// Who keeps the drains.
+    pub drains: Arc<dyn DrainKeeper>,
+}
 
 /// Why there is no admin listener.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +74,15 @@ pub async fn serve(
     control: UnixListener,
     admin: Option<TcpListener>,
     sources: Arc<Sources>,
-    reload: Reload,
+    steering: Steering,
 ) -> io::Result<()> {
+    let Steering { reload, drains } = steering;
     let exposition = Arc::new(Exposition::of(Arc::clone(&sources)));
     let metrics = Router::new().route(api::METRICS_PATH, get(metrics)).with_state(exposition);
-    let reading = Router::new().route(api::STATUS_PATH, get(status)).with_state(sources).merge(metrics);
-    let steering = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
+    let status = Router::new().route(api::STATUS_PATH, get(status)).with_state((sources, Arc::clone(&drains)));
+    let reading = status.merge(metrics).merge(drains::reading(Arc::clone(&drains)));
+    let reload = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
+    let steering = reload.merge(drains::steering(drains));
     let control = axum::serve(control, reading.clone().merge(steering));
     match admin {
         None => control.await,
@@ -81,8 +93,11 @@ pub async fn serve(
     }
 }
 
-async fn status(State(sources): State<Arc<Sources>>) -> Json<api::Status> {
-    Json(sources.status())
+async fn status(State((sources, drains)): State<(Arc<Sources>, Arc<dyn DrainKeeper>)>) -> Response {
+    match drains.list().await {
+        Some(drains) => Json(api::Status { drains, ..sources.status() }).into_response(),
+        None => ending(),
+    }
 }
 
 async fn metrics(State(exposition): State<Arc<Exposition>>) -> Response {
@@ -102,6 +117,10 @@ struct ReloadQuery {
 async fn reloaded(State(reload): State<Arc<Reload>>, Query(query): Query<ReloadQuery>) -> Response {
     match reload(query.force).await {
         Some(reloaded) => Json(reloaded).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to end\n").into_response(),
+        None => ending(),
     }
+}
+
+fn ending() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the server is about to end\n").into_response()
 }

@@ -81,6 +81,7 @@ mod tests {
             "pools": [{"name": "www.a.test.", "zone": "a.test.", "check": "web", "families": [
                 {"type": "A", "k": 2, "eligible": 2, "panic": true,
                  "members": [member("192.0.2.1", "up"), member("192.0.2.2", "down")]}]}],
+            "drains": { "faults": [], "drains": [], "members": [] },
             "queries": {"received": 0, "outcomes": {}},
         }))
         .unwrap();

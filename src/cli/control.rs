@@ -3,10 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -18,14 +19,27 @@ use crate::admin::SOCKET;
 /// # Errors
 /// When no server listens there, or it refuses.
 pub(super) fn ask<T: DeserializeOwned>(state: &Path, method: Method, path: &str) -> Result<T, Failure> {
+    send(state, method, path, Bytes::new())
+}
+
+/// Tells the server that runs on `state` what to do, as JSON.
+///
+/// # Errors
+/// When no server listens there, or it refuses.
+pub(super) fn tell<T: DeserializeOwned>(state: &Path, path: &str, what: &impl Serialize) -> Result<T, Failure> {
+    let body = serde_json::to_vec(what).expect("the JSON types have no maps but of strings");
+    send(state, Method::POST, path, body.into())
+}
+
+fn send<T: DeserializeOwned>(state: &Path, method: Method, path: &str, body: Bytes) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let body = runtime.block_on(exchange(&state.join(SOCKET), method, path))?;
+    let body = runtime.block_on(exchange(&state.join(SOCKET), method, path, body))?;
     serde_json::from_slice(&body).map_err(|error| {
         Failure::unavailable(format!("the server answers what this kofn does not understand: {error}"))
     })
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, Failure> {
+async fn exchange(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
     let failed = |error: hyper::Error| Failure::unavailable(format!("{}: {error}", socket.display()));
     let stream = UnixStream::connect(socket).await.map_err(|error| explain(socket, &error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -34,13 +48,15 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, Fa
         .method(method)
         .uri(path)
         .header("host", "kofn")
-        .body(Empty::<Bytes>::new())
+        .header("content-type", "application/json")
+        .body(Full::new(body))
         .expect("a request of constants");
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
     match status {
         StatusCode::OK => Ok(body),
+        StatusCode::CONFLICT => Err(Failure::data(String::from_utf8_lossy(&body))),
         _ => Err(Failure::unavailable(format!("the server says {status}: {}", String::from_utf8_lossy(&body)))),
     }
 }

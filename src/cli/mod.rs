@@ -5,6 +5,7 @@
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
 //! kofn status | reload    to the running server, over the control socket
+//! kofn drain | undrain    members out of new answers, and back, over the same
 //! kofn alert              a test to everyone who is told of alerts
 //! kofn import             files of what another server was told
 //! kofn completions | man  made from this definition
@@ -16,6 +17,7 @@ mod alert;
 mod check;
 mod completions;
 mod control;
+mod drain;
 mod exit;
 mod files;
 mod import;
@@ -62,6 +64,8 @@ enum Command {
     Spread(spread::Args),
     Status(status::Args),
     Reload(reload::Args),
+    Drain(drain::Args),
+    Undrain(drain::UndrainArgs),
     Alert(alert::Args),
     Import(import::Args),
     Completions(completions::Args),
@@ -93,6 +97,8 @@ impl Command {
             Self::Spread(arguments) => arguments.run().map(done),
             Self::Status(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
+            Self::Drain(arguments) => arguments.run(),
+            Self::Undrain(arguments) => arguments.run(),
             Self::Alert(arguments) => arguments.run().map(done),
             Self::Import(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),

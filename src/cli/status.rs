@@ -34,6 +34,9 @@ impl Args {
         let mut text = headline(&status, now);
         text.push_str(&zones(&status.zones, now));
         text.push_str(&pools(&status.pools, now));
+        if status.drains != api::Drains::default() {
+            let _ = write!(text, "\n{}", super::drain::drains(&status.drains, now));
+        }
         super::print_all(&mut anstream::stdout(), text.as_bytes())
     }
 }
@@ -136,7 +139,7 @@ fn members(members: &[api::Member], now: Timestamp) -> Table {
 }
 
 /// The two largest units of the time from `then` to `now`, such as `3m 20s`.
-fn age(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

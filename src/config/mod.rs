@@ -14,6 +14,7 @@
 
 mod alert;
 mod check;
+mod drains;
 mod encrypted;
 mod fault;
 mod policy;
@@ -28,6 +29,7 @@ mod value;
 
 pub use alert::{Alert, AlertKind};
 pub use check::{Asked, Check, CheckKind, DnsCheck, ExecCheck, HttpCheck, StatusRanges, TcpCheck};
+pub use drains::{read_drains, read_duration};
 pub use encrypted::Encrypted;
 pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};

@@ -149,6 +149,11 @@ impl<'a> Item<'a> {
         self.value.as_bool()
     }
 
+    /// A date as it is written, in the form of RFC 3339.
+    pub(super) fn as_date(&self) -> Option<String> {
+        self.value.as_datetime().map(ToString::to_string)
+    }
+
     pub(super) fn as_integer(&self) -> Option<i64> {
         let written = self.value.as_integer()?;
         i64::from_str_radix(written.as_str(), written.radix()).ok()

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::alert::ALERT;
 use super::check::CHECK;
+use super::drains::DRAIN;
 use super::encrypted::TLS;
 use super::policy::ROOT;
 use super::pool::POOL;
@@ -36,12 +37,13 @@ pub struct KeyReference {
     pub meaning: &'static str,
 }
 
-/// Every table of both files, in the order of the manual.
+/// Every table of all files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
     let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG]
         .map(|keys| table("kofn.toml", keys));
     let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
-    settings.into_iter().chain(policy).filter(|table| !table.keys.is_empty()).collect()
+    let drains = [table("state/drains.toml", &DRAIN)];
+    settings.into_iter().chain(policy).chain(drains).filter(|table| !table.keys.is_empty()).collect()
 }
 
 impl TableReference {
@@ -73,6 +75,7 @@ mod tests {
 
     use super::super::{Fault, Settings, ZonePolicy};
     use super::*;
+    use crate::config::read_drains;
     use crate::wire::Name;
 
     const MANUAL: &str = include_str!("../../docs/configuration.md");
@@ -117,10 +120,10 @@ mod tests {
         for block in MANUAL.split("```toml\n").skip(1) {
             let text = block.split("```").next().unwrap();
             let file = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("the name of the file");
-            let faults = if file == "kofn.toml" {
-                Settings::parse(text, Path::new(file)).err()
-            } else {
-                ZonePolicy::parse(text, Path::new(file), apex.borrow()).err()
+            let faults = match file {
+                "kofn.toml" => Settings::parse(text, Path::new(file)).err(),
+                "state/drains.toml" => read_drains(text, Path::new(file)).err(),
+                _ => ZonePolicy::parse(text, Path::new(file), apex.borrow()).err(),
             };
             let faults: Vec<_> = faults.iter().flatten().map(Fault::to_string).collect();
             assert!(faults.is_empty(), "{faults:#?}");

@@ -115,7 +115,7 @@ pub(super) fn any_of(words: &[String]) -> String {
 /// The longest duration that is read, so that sums of a few of them never overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text.trim();
     if rest.is_empty() {

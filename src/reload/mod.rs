@@ -16,6 +16,7 @@
 
 mod beside;
 mod change;
+pub mod drains;
 mod fault;
 mod follow;
 mod load;

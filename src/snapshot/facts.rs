@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::outbound::Remembered;
+use arc_swap::ArcSwap;
+
 use super::served::Pool;
+use crate::drain::Drains;
 use crate::health::Table;
 use crate::pool::Member;
 use crate::wire::{Name, NameRef};
@@ -18,6 +21,8 @@ pub struct Facts {
     pub table: Arc<Table>,
     /// What was shown of zones before this start.
     remembered: Arc<OnceLock<BTreeMap<Name, Remembered>>>,
+    /// Whom an operator has taken out of new answers.
+    pub(super) drains: Arc<ArcSwap<Drains>>,
 }
 
 impl Facts {
@@ -54,6 +59,7 @@ impl Moment<'_> {
     /// The member of `pool` at `address` as it stands, whose RRset has a TTL of `zone_ttl` seconds.
     pub(super) fn member(&self, pool: &Pool, address: IpAddr, zone_ttl: u32) -> Member {
         let mut member = Member::new(address, &pool.policy, zone_ttl);
+        member.drained = self.facts.drains.load().cover(&pool.owner, address);
         let Some(probe) = pool.probe_of(address) else { return member };
         let known = self.facts.table.known(&probe);
         member.verdict = known.verdict;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! zones (reload, replicate) ──┐
-//! verdicts (probe) ───────────┼─► Publisher ──build──► Snapshot, numbered ──► one ArcSwap ──► workers
+//! verdicts (probe), drains ───┼─► Publisher ──build──► Snapshot, numbered ──► one ArcSwap ──► workers
 //! settings ───────────────────┘   one writer           immutable                             one load a batch
 //! ```
 //!
@@ -11,6 +11,7 @@
 //! * Generations count published snapshots. They only grow.
 
 mod build;
+mod departures;
 mod facts;
 mod fit;
 mod outbound;

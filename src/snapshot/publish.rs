@@ -8,9 +8,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::build::{Builder, solve};
+use super::departures::departures;
 use super::facts::Facts;
 use super::served::{ServedZone, Snapshot};
 use crate::config::{CookieSecret, Settings, ZonePolicy};
+use crate::drain::{Clock, Drains};
 use crate::health::ProbeKey;
 use crate::wire::{Name, Type};
 use crate::zone::{NodeId, Zone, ZoneSet};
@@ -33,6 +35,8 @@ pub struct Publisher {
     facts: Facts,
     writer: Mutex<Writer>,
     work: Condvar,
+    /// Old answers that may live in caches. It is held from before a swap until the swap is accounted for.
+    clock: Mutex<Clock>,
     generations: watch::Sender<u64>,
 }
 
@@ -78,6 +82,7 @@ impl Publisher {
             facts,
             writer: Mutex::default(),
             work: Condvar::new(),
+            clock: Mutex::default(),
             generations: watch::Sender::new(1),
         })
     }
@@ -121,6 +126,29 @@ impl Publisher {
     pub fn refresh(&self, probes: &[ProbeKey]) {
         let probes: HashSet<&ProbeKey> = probes.iter().collect();
         self.rebuild(|zone, _| zone.is_probed_by(&probes));
+    }
+
+    /// Keeps these members, and no others, out of new answers: they are out of all hands when this returns.
+    pub fn replace_drains(&self, drains: Drains) {
+        let drains = Arc::new(drains);
+        let before = self.facts.drains.swap(Arc::clone(&drains));
+        self.rebuild(|zone, _| {
+            let mut members = zone.pools.iter().flat_map(|pool| {
+                pool.families().flat_map(|family| &family.members).map(move |member| (&pool.owner, member.address))
+            });
+            members.any(|(pool, address)| before.cover(pool, address) != drains.cover(pool, address))
+        });
+    }
+
+    /// Whom an operator keeps out of new answers.
+    pub fn drains(&self) -> Arc<Drains> {
+        self.facts.drains.load_full()
+    }
+
+    /// Looks at the old answers that may live in caches, and at the snapshot that they are older than.
+    pub fn with_clock<T>(&self, look: impl FnOnce(&mut Clock, &Snapshot) -> T) -> T {
+        let mut clock = self.clock.lock().expect("a writer that panicked has ended the process");
+        look(&mut clock, &self.current.load())
     }
 
     /// When [`Publisher::warm`] has something to do; may change with every generation.
@@ -231,7 +259,19 @@ impl Publisher {
 
     fn swap(&self, snapshot: Snapshot) {
         let generation = snapshot.generation;
+        let mut clock = self.clock.lock().expect("a writer that panicked has ended the process");
+        let departures = departures(&self.current.load(), &snapshot);
         self.current.store(Arc::new(snapshot));
+        // From here on a worker that looks finds the new snapshot.
+        let now = now();
+        for one in &departures {
+            clock.leaves(&one.pool, one.address, one.ttl, now);
+        }
+        if !departures.is_empty() {
+            let drains = self.facts.drains.load();
+            clock.forget(now, |pool, address| drains.cover(pool, address));
+        }
+        drop(clock);
         self.generations.send_replace(generation);
     }
 

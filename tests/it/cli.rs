@@ -4,7 +4,8 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 8] = ["serve", "check", "query", "spread", "status", "reload", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["serve", "check", "query", "spread", "status", "reload", "drain", "undrain", "completions", "man"];
 
 #[test]
 fn every_command_explains_itself() {

@@ -5,6 +5,7 @@
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! alert    who is told when something breaks       import     files of other servers, served
+//! drains   members out of new answers, and their clocks
 //! probing  dead backends and the hands they leave
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! chaos       fifty backends that die, hang, flap and come back, and the answers meanwhile
@@ -16,6 +17,7 @@
 mod alert;
 mod chaos;
 mod cli;
+mod drains;
 mod garbage;
 mod harness;
 mod health;
