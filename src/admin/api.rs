@@ -136,6 +136,8 @@ pub struct Member {
     pub last_probe: Option<Timestamp>,
     /// Why the last failed probe failed.
     pub last_error: Option<String>,
+    /// When the certificate that it has shown ends.
+    pub certificate_end: Option<Timestamp>,
 }
 
 /// Counters since the start.

@@ -77,6 +77,7 @@ impl Sources {
             standing: standing.to_string(),
             since: of(|report| Some(report.since)),
             last_probe: of(|report| report.last_probe),
+            certificate_end: report.as_ref().and_then(|report| report.notice.certificate_end),
             last_error: report.and_then(|report| report.last_error).map(|(reason, _)| reason.to_string()),
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 use comfy_table::{Cell, Color, Table};
 use hyper::Method;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::settings::State;
 use super::table::table;
@@ -115,9 +115,27 @@ fn pools(pools: &[api::Pool], now: Timestamp) -> String {
             let _ = write!(text, "\n{red}panic{red:#}: too few are healthy, so all are served");
         }
         let _ = writeln!(text, "\n{}", members(&family.members, now).trim_fmt());
+        text.push_str(&certificates(&family.members, now));
     }
     text
 }
+
+/// The certificates that end soon, or have ended.
+fn certificates(members: &[api::Member], now: Timestamp) -> String {
+    let yellow = super::WARN;
+    let soon = members.iter().filter_map(|member| {
+        let left = member.certificate_end?.duration_since(now);
+        (left < NEAR).then(|| {
+            let days = left.as_hours().div_euclid(24);
+            let days = if days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") };
+            format!("  {yellow}warning{yellow:#}: the certificate of {} {days}\n", member.address)
+        })
+    });
+    soon.collect()
+}
+
+/// How near the end of a certificate is a warning.
+const NEAR: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 fn members(members: &[api::Member], now: Timestamp) -> Table {
     let mut table = table(&["MEMBER", "VERDICT", "SINCE", "STANDING", "LAST ERROR"]);

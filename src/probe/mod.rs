@@ -16,6 +16,7 @@
 mod ask;
 mod dns;
 mod exec;
+mod expiry;
 mod failure;
 mod feed;
 mod hold;

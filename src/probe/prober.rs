@@ -11,6 +11,7 @@ use tokio::task::{self, AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::{self, sleep_until};
 
 use super::ask::{Askers, Ended};
+use super::expiry::Expiry;
 use super::failure::Failure;
 use super::feed::{Feed, Targets};
 use super::hold::{Holds, Kept};
@@ -37,6 +38,7 @@ pub struct Prober {
     refreshing: Option<JoinHandle<()>>,
     first_round: watch::Sender<bool>,
     complained: Option<Instant>,
+    expiry: Expiry,
     random: SmallRng,
 }
 
@@ -78,6 +80,7 @@ impl Prober {
             refreshing: None,
             first_round: watch::Sender::new(false),
             complained: None,
+            expiry: Expiry::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
         };
         prober.follow();
@@ -154,6 +157,9 @@ impl Prober {
             tracing::error!(address = %key.address, check = %check.name, "a probe has panicked");
             return self.schedule.end(id, Ending::Nothing, now(), &mut self.random);
         };
+        if let Some(end) = notice.certificate_end {
+            self.expiry.tell(key, check, end, now());
+        }
         if let Some(drains) = self.table.note(key, notice) {
             log_drain(key, check, drains);
             self.changed.push(key.clone());
