@@ -11,8 +11,9 @@ use super::encrypted::{self, Encrypted};
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
-use super::value::{boolean, dns_address, duration, integer, list, path, text};
+use super::value::{boolean, dns_address, duration, integer, list, path, prefix, text};
 use super::{read_file, read_table};
+use crate::net::Prefix;
 use crate::wire::Name;
 
 /// The server's configuration, valid as a whole.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Where DNS is answered in secret.
     pub encrypted: Encrypted,
+    /// Who says for others, by the PROXY protocol, who the client is.
+    pub proxy_protocol: Vec<Prefix>,
     /// The folder of the zone files and their policies.
     pub zones: PathBuf,
     /// The folder of what must survive a restart.
@@ -99,6 +102,9 @@ keys! {
             "Where DNS is answered over HTTPS (RFC 8484, HTTP/2). An address without a port means 443.";
         LISTEN_QUIC: Vec<SocketAddr> = "listen_quic", encrypted::addresses::<853>, "[]",
             "Where DNS is answered over QUIC (RFC 9250). An address without a port means 853.";
+        PROXY_PROTOCOL: Vec<Prefix> = "proxy_protocol", proxies, "[]",
+            "The proxies and load balancers in front of the server: what comes from there by UDP, TCP, TLS or HTTPS must \
+             begin with a PROXY header (version 1 or 2), and the client is who the header says.";
         ZONES: PathBuf = "zones", path, "\"zones\"",
             "The folder of the zone files and their policies, watched while the server runs.";
         STATE: PathBuf = "state", path, "\"state\"",
@@ -194,6 +200,7 @@ fn read(root: &Section<'_>) -> Settings {
     Settings {
         listen: root.value(&LISTEN),
         encrypted: encrypted::encrypted(root, [&LISTEN_TLS, &LISTEN_HTTPS, &LISTEN_QUIC]),
+        proxy_protocol: root.value(&PROXY_PROTOCOL),
         zones: root.value(&ZONES),
         state: root.value(&STATE),
         workers,
@@ -247,6 +254,10 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
         Some((_, address)) => item.wrong_as(format_args!("{address} stands here twice"), "each address once"),
         None => Some(addresses),
     }
+}
+
+fn proxies(item: &Item<'_>) -> Option<Vec<Prefix>> {
+    list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
 }
 
 fn admin_address(item: &Item<'_>) -> Option<Option<SocketAddr>> {

@@ -55,6 +55,8 @@ labelled! {
         DropShort = "drop_short",
         /// Not answered: it is a response itself (RFC 8906 would have two servers talk for ever).
         DropResponse = "drop_response",
+        /// Not answered: it came from a proxy, without a PROXY header or with a broken one.
+        DropProxy = "drop_proxy",
         /// Not answered: over a limit.
         DropLimit = "drop_limit",
     }
@@ -167,6 +169,8 @@ labelled! {
         AcceptFailed = "tcp_accept_failed",
         /// An encrypted connection was closed because too many were at their handshake.
         HandshakeRefused = "handshake_refused",
+        /// A connection was closed because its proxy sent no PROXY header, or a broken one.
+        ProxyMalformed = "proxy_malformed",
         /// A handshake failed, or took too long.
         HandshakeFailed = "handshake_failed",
     }

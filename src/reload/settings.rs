@@ -76,6 +76,7 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
         ("listen_tls", old.encrypted.tls != new.encrypted.tls),
         ("listen_https", old.encrypted.https != new.encrypted.https),
         ("listen_quic", old.encrypted.quic != new.encrypted.quic),
+        ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
         ("tls.https_path", old.encrypted.https_path != new.encrypted.https_path),
         ("tls.connections", old.encrypted.connections != new.encrypted.connections),
         ("tls.per_prefix", old.encrypted.per_prefix != new.encrypted.per_prefix),
@@ -96,6 +97,8 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
 
     #[test]
@@ -103,6 +106,7 @@ mod tests {
         let old = Settings::default();
         let mut new = old.clone();
         new.listen.clear();
+        new.proxy_protocol.push(IpAddr::V4(Ipv4Addr::LOCALHOST).into());
         new.encrypted.tls.extend(&old.listen);
         new.encrypted.https.extend(&old.listen);
         new.encrypted.quic.extend(&old.listen);
@@ -121,7 +125,7 @@ mod tests {
         new.limits.tcp_idle *= 2;
         new.udp.pin = true;
         let keys = restart_keys(&old, &new);
-        assert_eq!(keys.len(), 18, "{keys:?}");
+        assert_eq!(keys.len(), 19, "{keys:?}");
         let manual = include_str!("../../docs/configuration.md");
         let sentence =
             manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());

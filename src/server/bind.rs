@@ -15,6 +15,7 @@ use super::encrypted;
 use crate::config::{Limits, Settings, Udp};
 #[cfg(feature = "encrypted")]
 use crate::metrics::Transport;
+use crate::net::Prefix;
 use crate::processor;
 #[cfg(feature = "encrypted")]
 use crate::tls::Certificates;
@@ -25,6 +26,7 @@ pub struct Bound {
     addresses: Vec<SocketAddr>,
     pub(super) workers: Vec<Sockets>,
     pub(super) limits: Limits,
+    pub(super) proxies: Vec<Prefix>,
     pub(super) udp: Udp,
     /// The processor of each worker; empty if they may run anywhere.
     pub(super) processors: Vec<usize>,
@@ -118,6 +120,7 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         addresses,
         workers,
         limits: settings.limits.clone(),
+        proxies: settings.proxy_protocol.clone(),
         udp: settings.udp,
         processors,
         receive_buffer,

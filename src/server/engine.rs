@@ -99,6 +99,12 @@ impl Moment<'_> {
         octets.map_or(Answered::Silence, Answered::Reply)
     }
 
+    /// Counts a datagram that is none of its proxy's.
+    pub(super) fn drop_proxied(&self) {
+        self.counters.received(self.transport, 1);
+        self.counters.count(self.transport, QueryType::None, Label::DropProxy);
+    }
+
     /// Counts a message that was deferred, and that nobody has time for.
     pub(super) fn drop_deferred(&self) {
         self.counters.count(self.transport, QueryType::None, Label::DropLimit);

@@ -1,5 +1,6 @@
 //! Deferred datagrams: a bounded queue, and the thread that works through it beside the UDP workers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -16,6 +17,8 @@ const WAITING: usize = 256;
 /// One datagram that waits for its answer.
 pub(super) struct Datagram {
     pub(super) octets: Vec<u8>,
+    /// Who asks; not the one at the end of the way, if that is a proxy.
+    pub(super) client: SocketAddr,
     pub(super) way: Way,
     /// Where it came in.
     pub(super) socket: Arc<Socket>,
@@ -39,8 +42,8 @@ impl Worker {
 
     /// Answers until every other end of the queue is dropped and nothing waits any more.
     pub(super) fn run(self) {
-        for Datagram { octets, way, socket } in self.queue {
-            let (reply, label, qtype) = match self.clerk.take(&octets, way.peer, Transport::Udp) {
+        for Datagram { octets, client, way, socket } in self.queue {
+            let (reply, label, qtype) = match self.clerk.take(&octets, client, Transport::Udp) {
                 Work::Reply(reply, label, qtype) => (Some(reply), label, qtype),
                 Work::Silence(label) => (None, label, QueryType::None),
                 Work::Transfer(..) => unreachable!("a datagram is answered by one"),

@@ -28,6 +28,7 @@ mod encrypted;
 mod engine;
 mod late;
 mod limit;
+mod proxy;
 mod run;
 mod service;
 mod stream;

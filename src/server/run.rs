@@ -11,6 +11,7 @@ use super::bind::Bound;
 use super::defer::{Clerk, Handoff};
 use super::engine::Engine;
 use super::limit::Limit;
+use super::proxy::Trusted;
 use super::service::Service;
 use super::tcp::{self, Doors};
 use super::{late, udp};
@@ -28,6 +29,7 @@ impl Bound {
         let (tcp_end, tcp_stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
+        let proxies = Trusted::new(&self.proxies);
         let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
         let (queue, late) = late::Worker::new(Arc::clone(&clerk), registry.register());
         running.start("late".into(), None, move || late.run())?;
@@ -35,18 +37,20 @@ impl Bound {
             let stop = stop.try_clone()?;
             let engine = Engine::new(reader, registry.register(), Transport::Udp);
             let size = usize::from(self.limits.udp_payload);
-            let worker = udp::Worker::new(sockets.udp, engine, queue.clone(), size, self.udp.busy_poll);
+            let worker =
+                udp::Worker::new(sockets.udp, engine, queue.clone(), proxies.clone(), size, self.udp.busy_poll);
             let place = self.processors.get(index).copied();
             running.start(format!("udp-{index}"), place, move || worker.run(&stop))?;
 
             let engine = Engine::new(reader, registry.register(), Transport::Tcp);
             let (service, limit, idle) = (Service::Plain, Arc::clone(&limit), self.limits.tcp_idle);
-            let worker = tcp::Worker::new(vec![Doors { listeners: sockets.tcp, engine, service, limit, idle }])?;
+            let (listeners, proxies) = (sockets.tcp, proxies.clone());
+            let worker = tcp::Worker::new(vec![Doors { listeners, engine, service, limit, idle, proxies }])?;
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
             running.start(format!("tcp-{index}"), place, move || worker.run(&clerk, &stop))?;
         }
         #[cfg(feature = "encrypted")]
-        for (name, work) in self.encrypted.threads(reader, registry)? {
+        for (name, work) in self.encrypted.threads(reader, registry, &proxies)? {
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
             running.start(name, None, move || work(&clerk, &stop))?;
         }

@@ -11,18 +11,27 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A TCP stream as its connection has it.
-pub(super) struct Stream(Rc<TcpStream>);
+pub(super) struct Stream {
+    tcp: Rc<TcpStream>,
+    /// What was read already and is read again first.
+    ahead: Vec<u8>,
+}
 
 /// The same stream as its door has it: enough to end it by.
 pub(super) struct Ending(Weak<TcpStream>);
 
 impl Stream {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Rc::new(stream))
+        Self { tcp: Rc::new(stream), ahead: Vec::new() }
     }
 
     pub(super) fn ending(&self) -> Ending {
-        Ending(Rc::downgrade(&self.0))
+        Ending(Rc::downgrade(&self.tcp))
+    }
+
+    /// Has what was read too far read again.
+    pub(super) fn put_back(&mut self, octets: &[u8]) {
+        self.ahead.extend_from_slice(octets);
     }
 }
 
@@ -37,15 +46,21 @@ impl Ending {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let octets = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..octets]);
+            self.ahead.drain(..octets);
+            return Poll::Ready(Ok(()));
+        }
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
+            ready!(self.tcp.poll_read_ready(cx))?;
             let room = buffer.initialize_unfilled();
             let (size, mut outcome) = (room.len(), Ok(0));
             // When less came than there was room for, the kernel has no more: saying `WouldBlock` to the runtime then saves
             // the call that would only find that out. The end of the stream wakes us all the same.
-            let _ = self.0.try_io(Interest::READABLE, || {
-                outcome = (&*SockRef::from(&*self.0)).read(room);
+            let _ = self.tcp.try_io(Interest::READABLE, || {
+                outcome = (&*SockRef::from(&*self.tcp)).read(room);
                 match outcome {
                     Ok(octets) if octets == size => Ok(()),
                     _ => Err(io::ErrorKind::WouldBlock.into()),
@@ -66,8 +81,8 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(octets) {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_write(octets) {
                 Err(error) if is_transient(&error) => {}
                 written => return Poll::Ready(written),
             }

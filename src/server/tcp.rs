@@ -23,6 +23,7 @@ use super::defer::Clerk;
 use super::desk::Desk;
 use super::engine::Engine;
 use super::limit::Limit;
+use super::proxy::{self, Trusted};
 use super::service::Service;
 use super::stream::{Ending, Stream};
 use crate::metrics::Event;
@@ -45,6 +46,7 @@ pub(super) struct Doors {
     pub(super) service: Service,
     pub(super) limit: Arc<Limit>,
     pub(super) idle: Duration,
+    pub(super) proxies: Trusted,
 }
 
 impl Worker {
@@ -57,14 +59,16 @@ impl Worker {
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
             let mut open = JoinSet::new();
-            for Doors { listeners, engine, service, limit, idle } in self.doors {
+            for Doors { listeners, engine, service, limit, idle, proxies } in self.doors {
                 let desk = Rc::new(RefCell::new(Desk::new(engine, Arc::clone(clerk))));
                 for listener in listeners {
                     let listener =
                         TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");
                     let (desk, limit, service) = (Rc::clone(&desk), Arc::clone(&limit), service.clone());
+                    let proxies = proxies.clone();
                     let connections = JoinSet::new();
-                    let door = Door { listener, desk, service, limit, idle, connections, endings: HashMap::new() };
+                    let endings = HashMap::new();
+                    let door = Door { listener, desk, service, limit, idle, proxies, connections, endings };
                     open.spawn_local(door.serve(stop.clone()));
                 }
             }
@@ -80,6 +84,7 @@ struct Door {
     service: Service,
     limit: Arc<Limit>,
     idle: Duration,
+    proxies: Trusted,
     connections: JoinSet<()>,
     /// To end the connections by; each is its task's own, and closed with it.
     endings: HashMap<Id, Ending>,
@@ -104,20 +109,36 @@ impl Door {
         self.close().await;
     }
 
-    /// A connection over the limit is closed at once: the client learns it now, and may ask another server.
+    /// A connection over the limit is closed at once: the client learns it now, and may ask another server. Whose it is a
+    /// trusted proxy says first.
     fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Some(place) = self.limit.admit(peer.ip()) else {
-            self.desk.borrow().event(Event::ConnectionRefused);
-            return;
-        };
-        self.desk.borrow().event(Event::ConnectionAccepted);
-        let stream = Stream::new(stream);
+        let (mut stream, limit) = (Stream::new(stream), Arc::clone(&self.limit));
         let ending = stream.ending();
         let (service, desk, idle) = (self.service.clone(), Rc::clone(&self.desk), self.idle);
-        let task = self.connections.spawn_local(async move {
-            service.serve(stream, peer, desk, idle).await;
-            drop(place);
-        });
+        let task = if self.proxies.holds(peer) {
+            self.desk.borrow().event(Event::ConnectionAccepted);
+            self.connections.spawn_local(async move {
+                let Ok(client) = proxy::take(&mut stream, peer).await else {
+                    desk.borrow().event(Event::ProxyMalformed);
+                    return;
+                };
+                let Some(_place) = limit.admit(client.ip()) else {
+                    desk.borrow().event(Event::ConnectionRefused);
+                    return;
+                };
+                service.serve(stream, client, desk, idle).await;
+            })
+        } else {
+            let Some(place) = limit.admit(peer.ip()) else {
+                self.desk.borrow().event(Event::ConnectionRefused);
+                return;
+            };
+            self.desk.borrow().event(Event::ConnectionAccepted);
+            self.connections.spawn_local(async move {
+                service.serve(stream, peer, desk, idle).await;
+                drop(place);
+            })
+        };
         self.endings.insert(task.id(), ending);
     }
 

@@ -10,6 +10,7 @@ use socket2::Socket;
 use super::batch::{self, Batch, Poll};
 use super::engine::{Answered, Engine};
 use super::late::{Datagram, Queue};
+use super::proxy::Trusted;
 use crate::metrics::Event;
 
 /// Batches of one socket before the others, and the end, are looked at.
@@ -29,6 +30,7 @@ pub(super) struct Worker {
     engine: Engine,
     /// Where deferred datagrams go.
     queue: Queue,
+    proxies: Trusted,
     reply_size: usize,
     /// How long it looks for queries before it sleeps.
     busy_poll: Duration,
@@ -48,11 +50,12 @@ impl Worker {
         sockets: Vec<Socket>,
         engine: Engine,
         queue: Queue,
+        proxies: Trusted,
         reply_size: usize,
         busy_poll: Duration,
     ) -> Self {
         let door = |socket| Door { socket: Arc::new(socket), dropped: 0, full: 0 };
-        Self { doors: sockets.into_iter().map(door).collect(), engine, queue, reply_size, busy_poll }
+        Self { doors: sockets.into_iter().map(door).collect(), engine, queue, proxies, reply_size, busy_poll }
     }
 
     /// Answers until the other end of `stop` is closed, and then what has arrived by then.
@@ -83,7 +86,7 @@ impl Worker {
 
     /// Answers what waits at one socket, for a while; says whether there is likely more.
     fn turn(&mut self, place: usize, batch: &mut Batch) -> bool {
-        let Self { doors, engine, queue, .. } = self;
+        let Self { doors, engine, queue, proxies, .. } = self;
         let door = &mut doors[place];
         for _ in 0..TURN {
             // An error here is that nothing waits, or one that an ICMP message left on the socket and that is gone with
@@ -93,15 +96,21 @@ impl Worker {
                 return false;
             }
             let mut moment = engine.moment();
-            let lost = batch.answer(&door.socket, |query, way, reply| match moment.answer(query, way.peer, reply) {
-                Answered::Reply(octets) => Some(octets),
-                Answered::Silence => None,
-                Answered::Deferred => {
-                    let socket = Arc::clone(&door.socket);
-                    if queue.try_send(Datagram { octets: query.to_vec(), way: *way, socket }).is_err() {
-                        moment.drop_deferred();
+            let lost = batch.answer(&door.socket, |octets, way, reply| {
+                let Ok((query, client)) = proxies.open(octets, way.peer) else {
+                    moment.drop_proxied();
+                    return None;
+                };
+                match moment.answer(query, client, reply) {
+                    Answered::Reply(octets) => Some(octets),
+                    Answered::Silence => None,
+                    Answered::Deferred => {
+                        let socket = Arc::clone(&door.socket);
+                        if queue.try_send(Datagram { octets: query.to_vec(), client, way: *way, socket }).is_err() {
+                            moment.drop_deferred();
+                        }
+                        None
                     }
-                    None
                 }
             });
             if lost > 0 {

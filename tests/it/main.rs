@@ -1,6 +1,7 @@
 //! Everything that needs the real program: one binary, one harness, a file per topic.
 //!
 //! ```text
+//! doors    every transport gives the same replies; certificates, half handshakes, proxies
 //! serve    the shipped zones, answered          reload     files that change under it
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
@@ -18,6 +19,8 @@ mod alert;
 mod chaos;
 mod cli;
 mod drains;
+#[cfg(feature = "encrypted")]
+mod doors;
 mod garbage;
 mod harness;
 mod health;

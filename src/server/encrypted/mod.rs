@@ -30,6 +30,7 @@ use super::defer::Clerk;
 use super::desk::Desk;
 use super::engine::Engine;
 use super::limit::Limit;
+use super::proxy::Trusted;
 use super::service::Service;
 use super::stream::Stream;
 use super::tcp::{self as streams, Doors};
@@ -108,7 +109,7 @@ fn listeners(
 
 impl Bound {
     /// The threads to start; none if there is no door.
-    pub(super) fn threads(self, reader: &Reader, registry: &Registry) -> io::Result<Vec<Thread>> {
+    pub(super) fn threads(self, reader: &Reader, registry: &Registry, proxies: &Trusted) -> io::Result<Vec<Thread>> {
         let mut threads: Vec<Thread> = Vec::new();
         let Self { tls, https, quic, certificates, config, .. } = self;
         if !config.is_open() {
@@ -125,7 +126,8 @@ impl Bound {
             let limit = Arc::new(Limit::new(config.connections, config.per_prefix));
             for (index, listeners) in listeners.into_iter().enumerate().filter(|(_, own)| !own.is_empty()) {
                 let (service, limit, idle) = (service.clone(), Arc::clone(&limit), config.idle);
-                let doors = Doors { listeners, engine: engine(transport), service, limit, idle };
+                let proxies = proxies.clone();
+                let doors = Doors { listeners, engine: engine(transport), service, limit, idle, proxies };
                 let worker = streams::Worker::new(vec![doors])?;
                 let name = format!("{}-{index}", transport.label());
                 threads.push((name, Box::new(move |clerk, stop| worker.run(clerk, stop))));

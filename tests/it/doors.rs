@@ -1,0 +1,343 @@
+//! Every door gives the same answers, and none is closed by who comes in badly.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream as StdTcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::harness::{DEADLINE, Scratch, Server, eventually};
+
+const NAMES: [&str; 24] = [
+    "example.test",
+    "EXAMPLE.test",
+    "ns1.example.test",
+    "www.example.test",
+    "WwW.ExAmPlE.tEsT",
+    "alias.example.test",
+    "chain.example.test",
+    "loop.example.test",
+    "out.example.test",
+    "wild.example.test",
+    "a.wild.example.test",
+    "a.b.wild.example.test",
+    "*.wild.example.test",
+    "ent.example.test",
+    "below.ent.example.test",
+    "sub.example.test",
+    "host.sub.example.test",
+    "ns.sub.example.test",
+    "old.example.test",
+    "x.old.example.test",
+    "mail.example.test",
+    "nothing.example.test",
+    "another.test",
+    "test",
+];
+const TYPES: [u16; 25] =
+    [0, 1, 2, 5, 6, 12, 13, 15, 16, 28, 33, 35, 39, 43, 46, 47, 48, 52, 64, 65, 251, 252, 255, 257, 65_280];
+const ZONE: &str = "$TTL 300\n@ SOA ns1 hostmaster 7 3600 600 86400 30\n@ NS ns1\n@ MX 10 mail\nns1 A 127.0.0.1\n\
+    ns1 AAAA ::1\nwww A 192.0.2.1\nwww A 192.0.2.2\nwww TXT \"one\" \"two\"\nalias CNAME www\nchain CNAME alias\n\
+    loop CNAME loop\nout CNAME www.another.test.\n*.wild A 192.0.2.9\nbelow.ent A 192.0.2.8\nsub NS ns.sub\n\
+    ns.sub A 192.0.2.53\nold DNAME wild\nmail A 192.0.2.25\n_sip._tcp SRV 1 2 3 mail\nsvc HTTPS 1 . alpn=h2\n";
+
+/// A server with every door, and what its clients trust.
+struct Doors {
+    server: Server,
+    tls: SocketAddr,
+    https: SocketAddr,
+    quic: SocketAddr,
+    roots: RootCertStore,
+}
+
+/// A certificate for `localhost` and its key as PEM, and itself as clients trust it.
+fn certificate() -> (String, CertificateDer<'static>) {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    (certificate.pem() + &key.serialize_pem(), certificate.der().clone())
+}
+
+impl Doors {
+    fn open(more: &str) -> Self {
+        let scratch = Scratch::new();
+        let (pem, certificate) = certificate();
+        scratch.write("certificates/own.pem", &pem);
+        scratch.write("zones/example.test.zone", ZONE);
+        let doors =
+            "listen_tls = [\"127.0.0.1:0\"]\nlisten_https = [\"127.0.0.1:0\"]\nlisten_quic = [\"127.0.0.1:0\"]\n";
+        scratch.write("kofn.toml", &format!("{doors}workers = 1\n{more}\n[tls]\ncertificates = [\"certificates\"]\n"));
+        let mut server = Server::start_unready(scratch, &[]);
+        let mut address = |door: &str| {
+            let line = server.log_until(|line| line.contains(&format!("by {door}")));
+            line.split("addr=").nth(1).and_then(|text| text.trim().parse().ok()).expect("an address")
+        };
+        let (tls, https, quic) = (address("tls"), address("https"), address("quic"));
+        server.log_until(|line| line.contains("ready"));
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).expect("a certificate");
+        Self { server, tls, https, quic, roots }
+    }
+
+    fn client(&self, protocol: &[u8]) -> ClientConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+        let mut config = builder.expect("TLS 1.3").with_root_certificates(self.roots.clone()).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config
+    }
+
+    async fn connect(&self, address: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(self.client(protocol))).connect(name, stream).await.expect("a handshake")
+    }
+}
+
+/// Every name with every type, without EDNS, with it, with DO, and with padding and an option that nobody knows; and some
+/// messages that are none.
+fn queries() -> Vec<Vec<u8>> {
+    let options: [&[u8]; 4] = [
+        b"",
+        b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
+        b"\0\0\x29\x04\xd0\0\0\x80\0\0\x04\0\x03\0\0",
+        b"\0\0\x29\x10\0\0\0\0\0\0\x07\xfd\xe9\0\x03abc",
+    ];
+    let mut queries = Vec::new();
+    for name in NAMES {
+        for rtype in TYPES {
+            for option in options {
+                let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!option.is_empty())];
+                for label in name.split('.') {
+                    query.push(label.len() as u8);
+                    query.extend(label.as_bytes());
+                }
+                query.push(0);
+                query.extend([rtype.to_be_bytes(), [0, 1]].concat());
+                query.extend(option);
+                queries.push(query);
+            }
+        }
+    }
+    let sound = queries[0].clone();
+    // Two questions, none, an opcode that nobody has, class CHAOS, a record that is cut off, octets behind the message.
+    for (at, value) in [(5, 2), (5, 0), (2, 0x38), (sound.len() - 1, 3), (11, 1), (2, 0x20)] {
+        let mut broken = sound.clone();
+        broken[at] = value;
+        queries.push(broken);
+    }
+    queries.push([&sound[..], b"more"].concat());
+    queries
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes()[..], message].concat()
+}
+
+async fn by_frames(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut replies = Vec::new();
+    for some in queries.chunks(20) {
+        let octets: Vec<u8> = some.iter().flat_map(|query| framed(query)).collect();
+        stream.write_all(&octets).await.expect("sent");
+        for _ in some {
+            let mut reply = vec![0; stream.read_u16().await.expect("a length").into()];
+            stream.read_exact(&mut reply).await.expect("a reply");
+            replies.push(reply);
+        }
+    }
+    replies
+}
+
+async fn by_https(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let stream = doors.connect(doors.https, b"h2").await;
+    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut replies = Vec::new();
+    for (number, query) in queries.iter().enumerate() {
+        let mut sender = sender.clone().ready().await.expect("a stream");
+        let builder = http::Request::builder();
+        let in_url = number % 2 == 0;
+        let request = match in_url {
+            true => {
+                let text = data_encoding::BASE64URL_NOPAD.encode(query);
+                builder.uri(format!("https://localhost/dns-query?dns={text}"))
+            }
+            false => builder
+                .method("POST")
+                .uri("https://localhost/dns-query")
+                .header("content-type", "application/dns-message"),
+        };
+        let (response, mut body) = sender.send_request(request.body(()).expect("a request"), in_url).expect("sent");
+        if !in_url {
+            body.send_data(query.clone().into(), true).expect("sent");
+        }
+        let response = response.await.expect("a response");
+        assert_eq!(response.status(), 200);
+        assert!(response.headers()["cache-control"].to_str().expect("text").starts_with("max-age="));
+        let (mut body, mut reply) = (response.into_body(), Vec::new());
+        while let Some(octets) = body.data().await {
+            let octets = octets.expect("octets");
+            body.flow_control().release_capacity(octets.len()).expect("room");
+            reply.extend_from_slice(&octets);
+        }
+        replies.push(reply);
+    }
+    replies
+}
+
+async fn by_quic(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(doors.client(b"doq")).expect("TLS 1.3");
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    let connection = endpoint.connect(doors.quic, "localhost").expect("begun").await.expect("a connection");
+    let mut replies = Vec::new();
+    for query in queries {
+        let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+        send.write_all(&framed(query)).await.expect("sent");
+        send.finish().expect("ended");
+        let reply = receive.read_to_end(70_000).await.expect("a reply");
+        assert_eq!(usize::from(u16::from_be_bytes([reply[0], reply[1]])), reply.len() - 2);
+        replies.push(reply[2..].to_vec());
+    }
+    replies
+}
+
+fn by_udp(address: SocketAddr, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    let ask = |query: &Vec<u8>| {
+        socket.send_to(query, address).expect("sent");
+        let mut reply = vec![0; 4096];
+        let octets = socket.recv(&mut reply).unwrap_or_else(|error| panic!("{query:?}: {error}"));
+        reply.truncate(octets);
+        reply
+    };
+    queries.iter().map(ask).collect()
+}
+
+#[tokio::test]
+async fn every_door_gives_the_same_replies() {
+    let doors = Doors::open("");
+    let queries = queries();
+    assert!(queries.len() > 2000);
+    let address = doors.server.client.0;
+    let tcp = by_frames(TcpStream::connect(address).await.expect("a connection"), &queries).await;
+    let others = [
+        ("udp", by_udp(address, &queries)),
+        ("tls", by_frames(doors.connect(doors.tls, b"dot").await, &queries).await),
+        ("https", by_https(&doors, &queries).await),
+        ("quic", by_quic(&doors, &queries).await),
+    ];
+    for (door, replies) in others {
+        assert_eq!(replies.len(), tcp.len());
+        for ((query, own), other) in queries.iter().zip(&tcp).zip(&replies) {
+            assert_eq!(own, other, "{door} for {query:02x?}");
+        }
+    }
+    // What `kofn query` shows is what was served.
+    for name in ["www.example.test", "chain.example.test", "a.wild.example.test", "x.old.example.test"] {
+        let shown = doors.server.kofn(&["query", name, "--json"]).json();
+        let served = doors.server.ask(&format!("{name}."), hickory_proto::rr::RecordType::A);
+        assert_eq!(shown["answer"].as_array().map(Vec::len), Some(served.answers.len()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn encrypted_replies_are_padded_where_the_query_was() {
+    let doors = Doors::open("");
+    let padded = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01\x03www\x07example\x04test\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x0c\0\0";
+    let queries = [padded.to_vec()];
+    let plain = by_udp(doors.server.client.0, &queries);
+    assert!(plain[0].len() < 200);
+    for replies in [
+        by_frames(doors.connect(doors.tls, b"dot").await, &queries).await,
+        by_https(&doors, &queries).await,
+        by_quic(&doors, &queries).await,
+    ] {
+        assert_eq!(replies[0].len(), 468);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_exchanged_under_connections_that_go_on() {
+    let mut doors = Doors::open("");
+    let query = [queries()[1].clone()];
+    let mut old = doors.connect(doors.tls, b"dot").await;
+    let (pem, certificate) = certificate();
+    doors.server.scratch.write("certificates/own.pem", &pem);
+    doors.server.log_until(|line| line.contains("INFO certificate"));
+    by_frames(&mut old, &query).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a certificate");
+    doors.roots = roots;
+    by_frames(doors.connect(doors.tls, b"dot").await, &query).await;
+    // Half of a file is no certificate: the one before stays, and the log names the file.
+    doors.server.scratch.write("certificates/own.pem", &pem[..pem.len() / 3]);
+    let line = doors.server.log_until(|line| line.contains("ERROR"));
+    assert!(line.contains("own.pem: the PEM is broken or cut off"), "{line}");
+    by_frames(doors.connect(doors.tls, b"dot").await, &query).await;
+}
+
+#[tokio::test]
+async fn half_handshakes_hold_up_nobody() {
+    let doors = Doors::open("");
+    let query = [queries()[1].clone()];
+    // What they send begins a handshake, and more of it never comes.
+    let begun = |address| {
+        let mut stream = StdTcpStream::connect(address).expect("a connection");
+        stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]).expect("sent");
+        stream
+    };
+    let halves: Vec<_> = (0..20).flat_map(|_| [begun(doors.tls), begun(doors.https)]).collect();
+    by_frames(doors.connect(doors.tls, b"dot").await, &query).await;
+    by_https(&doors, &query).await;
+    by_quic(&doors, &query).await;
+    drop(halves);
+}
+
+#[test]
+fn a_trusted_proxy_says_who_the_client_is_and_nobody_else() {
+    let doors =
+        Doors::open("proxy_protocol = [\"127.0.0.1\"]\n[cookies]\nsecret = \"000102030405060708090a0b0c0d0e0f\"");
+    let address = doors.server.client.0;
+    // The cookie that is given shows for whom: two clients get two.
+    let cookie = b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh";
+    let mut query = queries()[0].clone();
+    query[11] = 1;
+    query.extend(cookie);
+    let header = |last: u8| {
+        [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x21, 0x12, 0, 12, 192, 0, 2, last, 127, 0, 0, 1, 9, 9, 0, 53]].concat()
+    };
+    let by_udp = |last| by_udp(address, &[[header(last), query.clone()].concat()]).remove(0);
+    let by_tcp = |last| {
+        let mut stream = StdTcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        stream.write_all(&[header(last), framed(&query)].concat()).expect("sent");
+        let mut reply = vec![0; 2];
+        stream.read_exact(&mut reply).expect("a length");
+        reply = vec![0; usize::from(u16::from_be_bytes([reply[0], reply[1]]))];
+        stream.read_exact(&mut reply).expect("a reply");
+        reply
+    };
+    // The hash is the last eight octets; the time before it may differ.
+    let hash = |reply: &[u8]| reply[reply.len() - 8..].to_vec();
+    eventually("both in one second", || (hash(&by_udp(1)) == hash(&by_tcp(1))).then_some(()));
+    assert_ne!(hash(&by_udp(1)), hash(&by_udp(2)));
+    // Without a header nothing is answered.
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    socket.send_to(&query, address).expect("sent");
+    assert!(socket.recv(&mut [0; 512]).is_err());
+    let mut stream = StdTcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream.write_all(&framed(&query)).expect("sent");
+    assert!(stream.read(&mut [0; 2]).map_or(true, |octets| octets == 0));
+    assert_eq!(doors.server.status()["queries"]["outcomes"]["drop_proxy"], 1);
+}
