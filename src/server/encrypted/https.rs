@@ -19,8 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::freshness::freshness;
+use super::reply::Reply;
 use crate::metrics::Event;
-use crate::server::desk::{Desk, Reply};
+use crate::server::desk::Desk;
 use crate::transfer::notify::bare_reply;
 use crate::wire::{HEADER, Rcode};
 

@@ -14,6 +14,7 @@ mod freshness;
 mod handshake;
 mod https;
 mod quic;
+mod reply;
 
 use std::cell::{Cell, RefCell};
 use std::io;

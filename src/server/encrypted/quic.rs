@@ -17,10 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::reply::Reply;
 use crate::config::Encrypted as Config;
 use crate::metrics::Event;
 use crate::server::defer::{Clerk, seconds};
-use crate::server::desk::{Desk, FRAME, Reply};
+use crate::server::desk::{Desk, FRAME};
 use crate::server::engine::Engine;
 use crate::server::limit::{Limit, Place};
 use crate::transfer::send::Remainder;
