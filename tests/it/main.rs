@@ -18,9 +18,9 @@
 mod alert;
 mod chaos;
 mod cli;
-mod drains;
 #[cfg(feature = "encrypted")]
 mod doors;
+mod drains;
 mod garbage;
 mod harness;
 mod health;
