@@ -9,6 +9,7 @@
 
 mod alerts;
 mod drains;
+mod transfers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::system::uname;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -38,9 +39,10 @@ use crate::reload::drains::Drainer;
 use crate::reload::{
     Beside, Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
+use crate::replicate::{Replicator, Standings};
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
-use crate::snapshot::{Facts, Publisher};
+use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
 use drains::Keeper;
 
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
@@ -79,6 +81,7 @@ pub struct App {
     loader: Loader,
     journals: PathBuf,
     state: PathBuf,
+    replicator: Replicator,
     started: Timestamp,
 }
 
@@ -112,9 +115,10 @@ impl App {
         facts.remember(announce::remembered(&journals));
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
         let state = settings.state.clone();
+        let replicator = Replicator::new(Arc::clone(&publisher), &settings.state);
         let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates(&bound));
         let started = Timestamp::now();
-        Ok(Self { signals, control, bound, admin, table, publisher, loader, state, journals, started })
+        Ok(Self { signals, control, bound, admin, table, publisher, loader, state, journals, replicator, started })
     }
 
     /// Reads the zones, waits for the first verdicts, and serves until a signal says to stop. What has arrived by then is
@@ -123,16 +127,18 @@ impl App {
     /// # Errors
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
-        let Self { mut signals, control, bound, admin, table, publisher, loader, state, journals, started } = self;
-        let Control { listener, ownership } = control;
+        let Self { publisher, table, mut signals, mut replicator, .. } = self;
+        let Control { listener, ownership } = self.control;
         let solver = Solver::start(Arc::clone(&publisher))?;
         // Before the zones: whoever is drained is in no hand from the first.
-        let (drainer, drains) = Drainer::start(state, Arc::clone(&publisher)).await?;
-        let overview = loader.overview();
+        let (drainer, drains) = Drainer::start(self.state, Arc::clone(&publisher)).await?;
+        let overview = self.loader.overview();
         let (follower, handle) = tokio::select! {
-            started = Follower::start(loader) => started,
+            started = Follower::start(self.loader) => started,
             () = stop_requested(&mut signals, None) => return Ok(()),
         };
+        // Before the first probes: members of transferred zones are probed, too.
+        replicator.restore().await;
         drainer.assume_copies().await;
         let mut tasks = JoinSet::new();
         tasks.spawn(drainer.run());
@@ -145,28 +151,24 @@ impl App {
             () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
         }
         let registry = Arc::new(Registry::default());
-        let announcing = announcing(&publisher, journals, bound.addresses());
-        let handoff = Handoff { journals: Arc::clone(&announcing.journals), ..Handoff::to_nobody() };
-        let running = bound.run(&publisher.reader(), &registry, handoff)?;
+        let announcing = announcing(&publisher, self.journals, self.bound.addresses());
+        let (notified, notifies) = mpsc::channel(NOTIFIES);
+        let handoff = Handoff { journals: Arc::clone(&announcing.journals), notified };
+        let running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
-        let files = overview.clone();
-        let sources = admin::Sources {
-            reader: publisher.reader(),
-            table,
-            registry,
-            files: Box::new(move || files_as_json(&files.borrow())),
-            started,
-        };
-        let sources = Arc::new(sources);
+        let standings = replicator.standings();
+        let sources = watched(publisher.reader(), table, registry, overview.clone(), standings, self.started);
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
-        let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)) };
+        let retry = transfers::retry_by(replicator.handle());
+        let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)), retry };
+        tasks.spawn(replicator.run(notifies));
         tasks.spawn(async move {
-            if let Err(error) = admin::serve(listener, admin, sources, steering).await {
+            if let Err(error) = admin::serve(listener, self.admin, sources, steering).await {
                 error!("admin and control socket ended: {error}");
             }
         });
-        tell_ready(&overview);
+        tell_ready(&overview, &publisher.reader().load());
         stop_requested(&mut signals, Some(&handle)).await;
         drain(running, &mut signals).await;
         tasks.shutdown().await;
@@ -175,6 +177,26 @@ impl App {
         info!("stopped");
         Ok(())
     }
+}
+
+/// What the admin listener and the control socket show.
+fn watched(
+    reader: Reader,
+    table: Arc<Table>,
+    registry: Arc<Registry>,
+    overview: watch::Receiver<Arc<Overview>>,
+    standings: Standings,
+    started: Timestamp,
+) -> Arc<admin::Sources> {
+    let of_zones = standings.clone();
+    Arc::new(admin::Sources {
+        reader,
+        table,
+        registry,
+        files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
+        transfers: Box::new(move || transfers::as_json(&standings)),
+        started,
+    })
 }
 
 /// What others are told of, and how.
@@ -211,6 +233,9 @@ fn tell_receive_buffer(asked: usize, granted: usize) {
 /// Files open beside connections and probes: sockets that listen, zone files being read, the log.
 const FILES_BESIDE: usize = 64;
 
+/// NOTIFYs that wait: a fleet of zones may change in one moment, and what does not fit is told again by who sent it.
+const NOTIFIES: usize = 1024;
+
 async fn wait_for(mut first_round: FirstRound) {
     if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
         warn!("the first round of probes is not over after {FIRST_ROUND:?}; who has no verdict is served");
@@ -235,13 +260,14 @@ async fn drain(running: Running, signals: &mut Signals) {
     }
 }
 
-fn tell_ready(overview: &watch::Receiver<Arc<Overview>>) {
+fn tell_ready(overview: &watch::Receiver<Arc<Overview>>, snapshot: &Snapshot) {
     let overview = overview.borrow();
-    let served = overview.zones.iter().filter(|zone| zone.served.is_some()).count();
+    let served = snapshot.zones().iter().filter(|(_, zone)| zone.zone.is_some()).count();
     if served == 0 {
         warn!("there is no zone to serve; a file NAME.zone in the zones folder adds one, now or later");
     }
-    info!(zones = served, broken = overview.zones.len() - served, "ready");
+    let broken = overview.zones.iter().filter(|zone| zone.has_file && zone.served.is_none()).count();
+    info!(zones = served, broken, "ready");
 }
 
 /// What this server calls itself before people: `identity.id`, or the name of the machine.
@@ -310,12 +336,12 @@ fn change_as_json(change: Change) -> api::Change {
     }
 }
 
-fn files_as_json(overview: &Overview) -> (Vec<String>, Vec<api::Zone>) {
-    (texts(&overview.faults), overview.zones.iter().map(zone_as_json).collect())
+fn files_as_json(overview: &Overview, standings: &Standings) -> (Vec<String>, Vec<api::Zone>) {
+    (texts(&overview.faults), transfers::zones(&overview.zones, standings))
 }
 
 fn zone_as_json(standing: &Standing) -> api::Zone {
-    let Standing { source, served, errors, held, warnings } = standing;
+    let Standing { source, has_file: _, served, errors, held, warnings } = standing;
     api::Zone {
         name: source.apex.to_string(),
         file: source.zone.display().to_string(),

@@ -38,6 +38,7 @@ pub mod pool;
 pub mod probe;
 pub mod processor;
 pub mod reload;
+pub mod replicate;
 pub mod server;
 pub mod shutdown;
 pub mod simulate;

@@ -4,7 +4,9 @@
 //! admin.listen, loopback ──────► GET  /metrics ───────────────┐
 //!                                GET  /api/v1/status, drains ─┤
 //! state/control.sock, mode 0600 ► GET  /api/v1/status, drains ─┴─► Sources: snapshot, verdicts, counters, files; drains
+//!                                GET  /api/v1/transfers           both
 //!                                POST /api/v1/reload ───────────► whoever reads the files
+//!                                POST /api/v1/transfers/retry ──► whoever asks primaries
 //!                                POST /api/v1/drain, undrain ───► whoever keeps the drains
 //! ```
 //!
@@ -42,12 +44,17 @@ pub use status::Sources;
 /// Has the files read again, with what would be held if told so.
 pub type Reload = Box<dyn Fn(bool) -> Reply<api::Reloaded> + Send + Sync>;
 
+/// Has the primaries of a zone asked, and what they have taken even if it is not newer if told so.
+pub type Retry = Box<dyn Fn(String, bool) -> Reply<api::Retried> + Send + Sync>;
+
 /// Those who change something.
 pub struct Steering {
     /// Who reads the files.
     pub reload: Reload,
     /// Who keeps the drains.
     pub drains: Arc<dyn DrainKeeper>,
+    /// Who asks primaries.
+    pub retry: Retry,
 }
 
 /// Why there is no admin listener.
@@ -76,13 +83,15 @@ pub async fn serve(
     sources: Arc<Sources>,
     steering: Steering,
 ) -> io::Result<()> {
-    let Steering { reload, drains } = steering;
+    let Steering { reload, drains, retry } = steering;
     let exposition = Arc::new(Exposition::of(Arc::clone(&sources)));
     let metrics = Router::new().route(api::METRICS_PATH, get(metrics)).with_state(exposition);
+    let transfers = Router::new().route(api::TRANSFERS_PATH, get(transfers)).with_state(Arc::clone(&sources));
     let status = Router::new().route(api::STATUS_PATH, get(status)).with_state((sources, Arc::clone(&drains)));
-    let reading = status.merge(metrics).merge(drains::reading(Arc::clone(&drains)));
+    let reading = status.merge(metrics).merge(transfers).merge(drains::reading(Arc::clone(&drains)));
     let reload = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
-    let steering = reload.merge(drains::steering(drains));
+    let retry = Router::new().route(api::RETRY_PATH, post(retried)).with_state(Arc::new(retry));
+    let steering = reload.merge(retry).merge(drains::steering(drains));
     let control = axum::serve(control, reading.clone().merge(steering));
     match admin {
         None => control.await,
@@ -98,6 +107,10 @@ async fn status(State((sources, drains)): State<(Arc<Sources>, Arc<dyn DrainKeep
         Some(drains) => Json(api::Status { drains, ..sources.status() }).into_response(),
         None => ending(),
     }
+}
+
+async fn transfers(State(sources): State<Arc<Sources>>) -> Json<api::Transfers> {
+    Json((sources.transfers)())
 }
 
 async fn metrics(State(exposition): State<Arc<Exposition>>) -> Response {
@@ -117,6 +130,22 @@ struct ReloadQuery {
 async fn reloaded(State(reload): State<Arc<Reload>>, Query(query): Query<ReloadQuery>) -> Response {
     match reload(query.force).await {
         Some(reloaded) => Json(reloaded).into_response(),
+        None => ending(),
+    }
+}
+
+/// The words after the question mark of [`api::RETRY_PATH`].
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetryQuery {
+    zone: String,
+    #[serde(default)]
+    force: bool,
+}
+
+async fn retried(State(retry): State<Arc<Retry>>, Query(query): Query<RetryQuery>) -> Response {
+    match retry(query.zone, query.force).await {
+        Some(retried) => Json(retried).into_response(),
         None => ending(),
     }
 }

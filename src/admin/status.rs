@@ -22,6 +22,8 @@ pub struct Sources {
     pub registry: Arc<Registry>,
     /// How the files stand: what is wrong with them as a whole, and each zone.
     pub files: Box<dyn Fn() -> (Vec<String>, Vec<api::Zone>) + Send + Sync>,
+    /// How zones come and go.
+    pub transfers: Box<dyn Fn() -> api::Transfers + Send + Sync>,
     /// When the program started.
     pub started: Timestamp,
 }

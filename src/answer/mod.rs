@@ -170,7 +170,8 @@ impl Ask<'_, '_> {
         let Some(served) = served else { return Ok(refuse(reply, ExtendedError::NOT_AUTHORITATIVE)) };
         let Some(zone) = &served.zone else {
             reply.rcode = Rcode::SERVFAIL;
-            reply.extended_error = Some(ExtendedError::NOT_READY);
+            reply.extended_error =
+                Some(if served.expired { ExtendedError::INVALID_DATA } else { ExtendedError::NOT_READY });
             return Ok(Label::ServFail);
         };
         current.clone_from(self.name);

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::settings::Zones;
 use super::{BAD, Failure, GOOD, WARN, counted};
-use crate::config::ZonePolicy;
 use crate::reload::{self, Fault, Load, POLICY_ENDING, SETTINGS_FILE, SettingsSource, Severity, Source, ZONE_ENDING};
 use crate::wire::Name;
 
@@ -83,7 +82,7 @@ impl Args {
     }
 
     fn named(&self, findings: &mut Findings) -> Result<Vec<Source>, Failure> {
-        let (mut sources, mut policies) = (BTreeMap::new(), BTreeSet::new());
+        let mut sources = BTreeMap::new();
         for file in &self.files {
             if !file.exists() {
                 return Err(no_such_file(file));
@@ -94,7 +93,6 @@ impl Args {
             }
             let is = |ending| file.extension().is_some_and(|extension| extension == ending);
             match Source::of(&file.with_extension(ZONE_ENDING)) {
-                Ok(source) if is(POLICY_ENDING) && !source.zone.exists() => drop(policies.insert(source)),
                 Ok(source) if is(POLICY_ENDING) || is(ZONE_ENDING) => drop(sources.insert(source.zone.clone(), source)),
                 Ok(_) => {
                     let message = "found no ending that says what it is; NAME.zone, NAME.toml or kofn.toml";
@@ -102,9 +100,6 @@ impl Args {
                 }
                 Err(message) => findings.faults.push(Fault::whole(Severity::Error, file, message)),
             }
-        }
-        for source in policies {
-            findings.add_lonely_policy(&source);
         }
         Ok(sources.into_values().collect())
     }
@@ -116,14 +111,18 @@ fn no_such_file(file: &Path) -> Failure {
 
 impl Findings {
     fn add_zone(&mut self, load: Load) {
-        let zone = load.good.as_ref().map(|good| &good.zone);
-        self.zones.push(Checked {
-            name: load.source.apex.to_string(),
-            file: load.source.zone,
-            good: zone.is_some(),
-            serial: zone.map(|zone| zone.serial().0),
-            records: zone.map(|zone| zone.record_count()),
-        });
+        let good = load.good.as_ref();
+        // A policy that waits for its zone is no zone.
+        if good.is_none_or(|good| !good.is_waiting()) {
+            let zone = good.and_then(|good| good.zone.as_ref());
+            self.zones.push(Checked {
+                name: load.source.apex.to_string(),
+                file: if zone.is_none() && good.is_some() { load.source.policy.clone() } else { load.source.zone },
+                good: good.is_some(),
+                serial: zone.map(|zone| zone.serial().0),
+                records: zone.map(|zone| zone.record_count()),
+            });
+        }
         self.faults.extend(load.faults);
         self.left_out += load.left_out;
         let Some((good, keys)) = load.good.zip(self.keys.as_ref()) else { return };
@@ -151,16 +150,6 @@ impl Findings {
         }
     }
 
-    /// A policy whose zone is not there to be laid over.
-    fn add_lonely_policy(&mut self, source: &Source) {
-        let faults = match ZonePolicy::load(&source.policy, source.apex.borrow()) {
-            Ok(policy) => policy.warnings,
-            Err(faults) => faults,
-        };
-        self.faults.extend(faults.iter().map(Fault::from));
-        self.faults.push(source.orphan_warning());
-    }
-
     fn text(&self) -> String {
         let mut text = String::new();
         for fault in &self.faults {
@@ -178,6 +167,7 @@ impl Findings {
                 (Some(serial), Some(records)) => {
                     writeln!(text, "{GOOD}good{GOOD:#}: {} serial {serial}, {records} records", zone.name)
                 }
+                _ if zone.good => writeln!(text, "{GOOD}good{GOOD:#}: {} comes by transfer", zone.name),
                 _ => writeln!(text, "{BAD}bad{BAD:#}: {} would not be taken", zone.name),
             };
         }

@@ -18,7 +18,9 @@ pub(super) fn publish(zones: &Zones, name: &Name) -> Result<Arc<Publisher>, Fail
     let listing = reload::list(&folder).map_err(|error| Failure::no_input(format!("{}: {error}", folder.display())))?;
     let is_above = |source: &Source| name.borrow().is_within(source.apex.borrow());
     let sources: Vec<Source> = listing.sources.into_values().filter(is_above).collect();
-    let zones: Result<Vec<ZoneSource>, Failure> = reload::load_all(&sources).into_iter().map(zone_source).collect();
+    let loads = reload::load_all(&sources).into_iter();
+    let is_zone = |load: &Load| load.good.as_ref().is_none_or(|good| !good.is_waiting());
+    let zones: Result<Vec<ZoneSource>, Failure> = loads.filter(is_zone).map(zone_source).collect();
     let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(zones?);
     Ok(publisher)
@@ -26,7 +28,7 @@ pub(super) fn publish(zones: &Zones, name: &Name) -> Result<Arc<Publisher>, Fail
 
 fn zone_source(load: Load) -> Result<ZoneSource, Failure> {
     match load.good {
-        Some(good) => Ok(ZoneSource { apex: load.source.apex, zone: Some(good.zone), policy: good.policy }),
+        Some(good) => Ok(ZoneSource { apex: load.source.apex, zone: good.zone, policy: good.policy }),
         None => {
             let lines: Vec<String> = load.errors().map(ToString::to_string).collect();
             Err(Failure::data(lines.join("\n       ")))

@@ -4,7 +4,7 @@
 //! kofn [serve]            the server; what it is given on the command line wins over kofn.toml
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
-//! kofn status | reload    to the running server, over the control socket
+//! kofn status | reload | transfer   to the running server, over the control socket
 //! kofn drain | undrain    members out of new answers, and back, over the same
 //! kofn alert              a test to everyone who is told of alerts
 //! kofn import             files of what another server was told
@@ -30,6 +30,7 @@ mod settings;
 mod spread;
 mod status;
 mod table;
+mod transfer;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Reload(reload::Args),
     Drain(drain::Args),
     Undrain(drain::UndrainArgs),
+    #[command(subcommand)]
+    Transfer(transfer::Command),
     Alert(alert::Args),
     Import(import::Args),
     Completions(completions::Args),
@@ -99,6 +102,7 @@ impl Command {
             Self::Reload(arguments) => arguments.run().map(done),
             Self::Drain(arguments) => arguments.run(),
             Self::Undrain(arguments) => arguments.run(),
+            Self::Transfer(command) => command.run().map(done),
             Self::Alert(arguments) => arguments.run().map(done),
             Self::Import(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),

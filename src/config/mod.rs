@@ -13,12 +13,14 @@
 //! Not here: whether a policy fits its zone (`snapshot`), and when files are read again (`reload`).
 
 mod alert;
+mod catalog;
 mod check;
 mod drains;
 mod encrypted;
 mod fault;
 mod policy;
 mod pool;
+mod primary;
 mod reader;
 mod reference;
 mod secret;
@@ -28,12 +30,14 @@ mod trust;
 mod value;
 
 pub use alert::{Alert, AlertKind};
+pub use catalog::Catalog;
 pub use check::{Asked, Check, CheckKind, DnsCheck, ExecCheck, HttpCheck, StatusRanges, TcpCheck};
 pub use drains::{read_drains, read_duration};
 pub use encrypted::Encrypted;
 pub use fault::{Fault, Place, Severity};
 pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;
+pub use primary::{Primary, PrimaryTls};
 pub use reference::{KeyReference, TableReference, reference};
 pub use secret::{CookieSecret, Cookies, TsigAlgorithm, TsigKey};
 pub use settings::{Identity, Limits, Settings, Udp};

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalog::{self, CATALOG, Catalog};
 use super::check::{self, Check};
 use super::fault::{Fault, Place};
 use super::pool::{self, POOL, PoolTransfer};
@@ -21,6 +22,8 @@ pub struct ZonePolicy {
     pub pools: BTreeMap<Name, PoolConfig>,
     /// Zone transfers.
     pub transfer: Transfer,
+    /// What the zone lists, when it is a catalog.
+    pub catalog: Option<Catalog>,
     /// What was found that is worth a word but stops nothing.
     pub warnings: Vec<Fault>,
 }
@@ -51,10 +54,15 @@ pub struct PoolConfig {
 }
 
 keys! {
-    ROOT "" with "check" "pool" "transfer" {}
+    ROOT "" with "check" "pool" "transfer" "catalog" {}
 }
 
 impl ZonePolicy {
+    /// Whether the zone has no file of its own: primaries have it, or this server writes it.
+    pub fn has_no_file(&self) -> bool {
+        !self.transfer.from.is_empty() || self.catalog.is_some()
+    }
+
     /// Reads the policy file at `path` for the zone `apex`.
     ///
     /// # Errors
@@ -95,7 +103,8 @@ fn read(root: &Section<'_>, apex: NameRef<'_>) -> ZonePolicy {
         (owner, PoolConfig { policy, check, transfer, transfer_max, transfer_hold, place })
     };
     let transfer = transfer::read(&root.table("transfer", &TRANSFER));
-    ZonePolicy { pools: drafts.into_iter().map(pool).collect(), transfer, warnings: Vec::new() }
+    let catalog = root.item("catalog").map(|_| catalog::read(&root.table("catalog", &CATALOG)));
+    ZonePolicy { pools: drafts.into_iter().map(pool).collect(), transfer, catalog, warnings: Vec::new() }
 }
 
 /// The pools under `pool` whose owners are names of the zone.

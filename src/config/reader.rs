@@ -274,13 +274,6 @@ impl<'a> Section<'a> {
         Item { key: self.path.clone(), value: &ABSENT, span: self.span.clone(), faults: self.faults }
     }
 
-    /// Warns that a key, though right, does nothing yet.
-    pub(super) fn warn_idle<T>(&self, key: &Key<T>, reason: &str) {
-        if let Some(item) = self.item(key.name) {
-            item.warn("the key is read but has no effect yet", reason);
-        }
-    }
-
     fn refuse_unknown(&self, keys: &'static Keys) {
         let known: Vec<&str> = keys.keys.iter().map(|key| key.name()).chain(keys.tables.iter().copied()).collect();
         for name in self.table.into_iter().flat_map(|table| table.keys()) {

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use super::alert::ALERT;
+use super::catalog::CATALOG;
 use super::check::CHECK;
 use super::drains::DRAIN;
 use super::encrypted::TLS;
 use super::policy::ROOT;
 use super::pool::POOL;
+use super::primary::PRIMARY;
 use super::reader::{Described, Keys};
 use super::secret::{COOKIES, TSIG};
 use super::settings::{ADMIN, IDENTITY, LIMITS, SETTINGS, UDP};
@@ -41,7 +43,8 @@ pub struct KeyReference {
 pub fn reference() -> Vec<TableReference> {
     let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG]
         .map(|keys| table("kofn.toml", keys));
-    let policy = [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER].map(|keys| table("zones/NAME.toml", keys));
+    let policy =
+        [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG].map(|keys| table("zones/NAME.toml", keys));
     let drains = [table("state/drains.toml", &DRAIN)];
     settings.into_iter().chain(policy).chain(drains).filter(|table| !table.keys.is_empty()).collect()
 }
@@ -84,7 +87,7 @@ mod tests {
     fn every_default_is_read_by_its_own_key() {
         let all = [
             &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER,
-            &GRANT, &PEER,
+            &GRANT, &PEER, &PRIMARY, &CATALOG,
         ];
         for keys in all {
             for key in keys.keys {

@@ -66,6 +66,12 @@ pub struct Limits {
     pub commands: usize,
     /// Zone transfers to clients under way at once.
     pub transfers_out: usize,
+    /// Transfers from primaries under way at once.
+    pub transfers_in: usize,
+    /// Octets of memory that a zone may take while it is transferred.
+    pub transfer_octets: usize,
+    /// How long a transfer may take.
+    pub transfer_time: Duration,
 }
 
 /// How UDP is served: for whom the defaults are not enough.
@@ -137,6 +143,12 @@ keys! {
             "Commands of `exec` checks under way at once, beside `probes`; those that are due beyond it wait.";
         TRANSFERS_OUT: usize = "transfers_out", integer::<usize, 1, 10_000>, "100",
             "Zone transfers to clients under way at once; each takes 130 KiB. Those beyond it get SERVFAIL and come again.";
+        TRANSFERS_IN: usize = "transfers_in", integer::<usize, 1, 1000>, "10",
+            "Transfers from primaries under way at once; zones that are due beyond it wait.";
+        TRANSFER_OCTETS: usize = "transfer_octets", integer::<usize, 1_000_000, 100_000_000_000>, "1_000_000_000",
+            "Octets of memory that a zone may take while it is transferred; a primary that sends more is cut off.";
+        TRANSFER_TIME: Duration = "transfer_time", duration::<1_000, 86_400_000>, "\"15m\"",
+            "How long the transfer of a zone may take; a primary that takes longer is cut off.";
     }
 }
 
@@ -224,6 +236,9 @@ fn limits(section: &Section<'_>) -> Limits {
         probes: section.value(&PROBES),
         commands: section.value(&COMMANDS),
         transfers_out: section.value(&TRANSFERS_OUT),
+        transfers_in: section.value(&TRANSFERS_IN),
+        transfer_octets: section.value(&TRANSFER_OCTETS),
+        transfer_time: section.value(&TRANSFER_TIME),
     }
 }
 
@@ -340,6 +355,7 @@ mod tests {
             probes: 16,
             commands: 3,
             transfers_out: 3,
+            ..Settings::default().limits
         };
         assert_eq!(settings.limits, limits);
         assert_eq!(settings.identity.nsid.as_deref(), Some("a.test"));

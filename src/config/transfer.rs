@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
+use super::fault::Place;
 use super::pool::PoolTransfer;
 use super::pool::transfer as pool_transfer;
+use super::primary::{Primary, primaries};
 use super::reader::{Item, Section, keys};
-use super::value::{boolean, dns_address, list, prefix};
+use super::value::{boolean, dns_address, duration, list, prefix};
 use crate::net::Prefix;
 use crate::wire::{Name, NameRef};
 
@@ -21,15 +25,31 @@ pub struct Transfer {
     pub notify_source: Option<IpAddr>,
     /// Whether the zone's other nameservers are told, too.
     pub notify_ns: bool,
-    /// The primaries. With any, the zone is a secondary.
-    pub from: Vec<Peer>,
+    /// The primaries, the one to ask first at the start. With any, the zone is a secondary.
+    pub from: Vec<Primary>,
+    /// Where `from` is written.
+    pub from_place: Option<Place>,
+    /// The least and the longest time between two looks at a primary, whatever the SOA says.
+    pub refresh: RangeInclusive<Duration>,
+    /// Who is asked what it serves of the zone.
+    pub watch: Vec<SocketAddr>,
+    /// How old what a watched server serves may get before it is warned of.
+    pub lag_limit: Duration,
 }
 
 impl Default for Transfer {
-    /// What a policy without `[transfer]` means.
     fn default() -> Self {
-        let (to, notify, from) = (Vec::new(), Vec::new(), Vec::new());
-        Self { to, notify, notify_source: None, notify_ns: true, from }
+        Self {
+            to: Vec::new(),
+            notify: Vec::new(),
+            notify_source: None,
+            notify_ns: true,
+            from: Vec::new(),
+            from_place: None,
+            refresh: Duration::from_secs(2)..=Duration::from_secs(86_400),
+            watch: Vec::new(),
+            lag_limit: Duration::from_secs(300),
+        }
     }
 }
 
@@ -42,7 +62,8 @@ impl Transfer {
 
     /// The keys that are named here, each once.
     pub fn keys(&self) -> BTreeSet<&Name> {
-        let of_peers = self.notify.iter().chain(&self.from).filter_map(|peer| peer.key.as_ref());
+        let of_primaries = self.from.iter().filter_map(|primary| primary.key.as_ref());
+        let of_peers = self.notify.iter().filter_map(|peer| peer.key.as_ref()).chain(of_primaries);
         self.to.iter().filter_map(|grant| grant.key.as_ref()).chain(of_peers).collect()
     }
 
@@ -90,8 +111,17 @@ keys! {
         NOTIFY_NS: bool = "notify_ns", boolean, "true",
             "Whether the servers that the NS records of the zone name are told, too: those whose addresses this server \
              has in its zones, and that `to` lets transfer without more than their address.";
-        FROM: Vec<Peer> = "from", peers, "[]",
-            "The primaries; with any, this server is a secondary of the zone.";
+        FROM: Vec<Primary> = "from", primaries, "[]",
+            "The primaries, in the order in which they are asked; with any, this server is a secondary of the zone, which \
+             then has no zone file.";
+        REFRESH_MIN: Duration = "refresh_min", duration::<1_000, 86_400_000>, "\"2s\"",
+            "The least time between two looks at the primaries, whatever REFRESH and RETRY of the SOA say.";
+        REFRESH_MAX: Duration = "refresh_max", duration::<1_000, 2_419_200_000>, "\"1d\"",
+            "The longest time between two looks at the primaries.";
+        WATCH: Vec<SocketAddr> = "watch", watched, "[]",
+            "Servers that are asked every few seconds which serial of the zone they serve, such as those of the provider.";
+        LAG_LIMIT: Duration = "lag_limit", duration::<1_000, 2_419_200_000>, "\"5m\"",
+            "How old the state of the zone that a watched server serves may get before it is warned of.";
     }
 }
 
@@ -109,7 +139,7 @@ keys! {
 }
 
 keys! {
-    PEER "`notify` and `from` of [transfer]" {
+    PEER "`notify` of [transfer]" {
         ADDR: SocketAddr = "addr", dns_address, "",
             "The other server; without a port it means 53. Always needed.";
         PEER_KEY: Name = "key", key_name, "",
@@ -118,14 +148,23 @@ keys! {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Transfer {
-    const REASON: &str = "zones are not transferred yet";
-    section.warn_idle(&FROM, REASON);
+    let (least, longest) = (section.value(&REFRESH_MIN), section.value(&REFRESH_MAX));
+    if least > longest {
+        section
+            .item(REFRESH_MIN.name)
+            .unwrap_or_else(|| section.whole())
+            .wrong_as::<()>("refresh_min is above refresh_max", "the lesser time here");
+    }
     let transfer = Transfer {
         to: section.value(&TO),
         notify: section.value(&NOTIFY),
         notify_source: section.written(&NOTIFY_SOURCE),
         notify_ns: section.value(&NOTIFY_NS),
         from: section.value(&FROM),
+        from_place: section.item(FROM.name).map(|item| item.place()),
+        refresh: least..=longest.max(least),
+        watch: section.value(&WATCH),
+        lag_limit: section.value(&LAG_LIMIT),
     };
     if let Some(item) = section.item(NOTIFY.name) {
         for peer in transfer.notify.iter().filter(|peer| !transfer.lets(peer)) {
@@ -149,6 +188,10 @@ fn grants(item: &Item<'_>) -> Option<Vec<Grant>> {
     })
 }
 
+fn watched(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+    list(item, "a list of addresses, such as [\"192.0.2.1\"]", dns_address)
+}
+
 fn peers(item: &Item<'_>) -> Option<Vec<Peer>> {
     list(item, "a list of addresses, or of tables such as { addr = \"203.0.113.5\", key = \"provider\" }", |item| {
         let Some(section) = item.section(&PEER) else {
@@ -166,7 +209,7 @@ fn address(item: &Item<'_>) -> Option<IpAddr> {
     }
 }
 
-fn key_name(item: &Item<'_>) -> Option<Name> {
+pub(super) fn key_name(item: &Item<'_>) -> Option<Name> {
     let Some(text) = item.as_str() else { return item.wrong("the name of a key") };
     match Name::from_text_in(text.as_bytes(), NameRef::ROOT) {
         Ok(name) => Some(name),
@@ -221,16 +264,16 @@ mod tests {
     #[test]
     fn each_bad_peer_is_a_fault() {
         let faults =
-            parse("from = [\"here\", { addres = \"::1\" }, { addr = \"::1\", key = \"a..b\" }]").expect_err("bad");
+            parse("notify = [\"here\", { addres = \"::1\" }, { addr = \"::1\", key = \"a..b\" }]").expect_err("bad");
         assert_eq!(
-            faults[1..],
+            faults[..],
             [
-                "z.toml:2:9: transfer.from[0]: found \"here\"; an address with or without a port, such as \
+                "z.toml:2:11: transfer.notify[0]: found \"here\"; an address with or without a port, such as \
                  \"192.0.2.1\" or \"[2001:db8::1]:53\"",
-                "z.toml:2:17: transfer.from[1]: `addr` is missing; `addr` takes an address with or without a \
+                "z.toml:2:19: transfer.notify[1]: `addr` is missing; `addr` takes an address with or without a \
                  port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\"",
-                "z.toml:2:19: transfer.from[1].addres: unknown key `addres`; did you mean `addr`?",
-                "z.toml:2:59: transfer.from[2].key: empty label; the name of a key",
+                "z.toml:2:21: transfer.notify[1].addres: unknown key `addres`; did you mean `addr`?",
+                "z.toml:2:61: transfer.notify[2].key: empty label; the name of a key",
             ]
         );
     }

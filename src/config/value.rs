@@ -62,7 +62,7 @@ pub(super) fn dns_address(item: &Item<'_>) -> Option<SocketAddr> {
     }
 }
 
-fn parse_address(text: &str) -> Option<SocketAddr> {
+pub(super) fn parse_address(text: &str) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let with_port = text.parse().ok();
     with_port.or_else(|| bare.parse().ok().map(|address: IpAddr| SocketAddr::new(address, DNS_PORT)))

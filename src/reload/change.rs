@@ -17,9 +17,10 @@ use crate::zone::Serial;
 pub struct Change {
     /// The apex.
     pub zone: Name,
-    /// What was served before; `None` for a zone that is new, or never was good.
+    /// What was served before of its file; `None` for a zone that is new, never was good, or comes by transfer.
     pub before: Option<Extent>,
-    /// What is served now; `None` for a zone that is gone, or has a fault and no last good state.
+    /// What is served now of its file; `None` for a zone that is gone, has a fault and no last good state, or comes by
+    /// transfer.
     pub after: Option<Extent>,
     /// The pools whose members have changed, by name.
     pub pools: Vec<PoolChange>,
@@ -68,14 +69,22 @@ impl Change {
                 removed: was.difference(is).copied().collect(),
             })
         });
-        Self { zone: zone.clone(), before: before.map(extent), after: after.map(extent), pools: pools.collect() }
+        Self {
+            zone: zone.clone(),
+            before: before.and_then(extent),
+            after: after.and_then(extent),
+            pools: pools.collect(),
+        }
     }
 }
 
 /// For what `new` is held instead of being served in the place of `old`; empty when it is not.
 pub(super) fn losses(old: &Good, new: &Good) -> Vec<String> {
     let mut losses = Vec::new();
-    let (before, after) = (old.zone.record_count(), new.zone.record_count());
+    // What comes by transfer from now on is judged when it comes.
+    let (Some(Extent { records: before, .. }), Some(Extent { records: after, .. })) = (extent(old), extent(new)) else {
+        return losses;
+    };
     if is_loss(before, after) {
         losses.push(format!("the zone would shrink from {before} to {after} records, to less than half"));
     }
@@ -108,16 +117,18 @@ fn is_loss(before: usize, after: usize) -> bool {
 }
 
 fn members(good: &Good) -> Members {
+    let Some(zone) = &good.zone else { return Members::new() };
     let families = good.policy.pools.keys().flat_map(|pool| [Type::A, Type::AAAA].map(|rtype| (pool.clone(), rtype)));
     let written = families.filter_map(|(pool, rtype)| {
-        let (addresses, _) = written_addresses(&good.zone, &pool, rtype)?;
+        let (addresses, _) = written_addresses(zone, &pool, rtype)?;
         Some(((pool, rtype), addresses.into_iter().collect()))
     });
     written.collect()
 }
 
-fn extent(good: &Good) -> Extent {
-    Extent { serial: good.zone.serial(), records: good.zone.record_count() }
+fn extent(good: &Good) -> Option<Extent> {
+    let zone = good.zone.as_ref()?;
+    Some(Extent { serial: zone.serial(), records: zone.record_count() })
 }
 
 #[cfg(test)]
@@ -145,7 +156,7 @@ mod tests {
         let loaded = read_bytes(text.as_bytes(), Path::new("zone"), Some(&apex()), &Limits::default());
         let zone = Arc::new(Zone::build(&apex(), &loaded.records).expect("a zone"));
         let policy = ZonePolicy::parse(policy, Path::new("zone.toml"), apex().borrow()).expect("a policy");
-        Good { zone, policy: Arc::new(policy), digest: 0 }
+        Good { zone: Some(zone), policy: Arc::new(policy), digest: 0 }
     }
 
     fn pool(members: &[&str]) -> Good {

@@ -18,8 +18,9 @@ use crate::zone::{self, Record, Records, Zone};
 /// A zone that can be served.
 #[derive(Clone, Debug)]
 pub struct Good {
-    /// Its data.
-    pub zone: Arc<Zone>,
+    /// Its data; `None` when there is only a policy: then primaries have the zone, or this server writes it, or the policy
+    /// waits for a catalog that lists it.
+    pub zone: Option<Arc<Zone>>,
     /// Its policy; every default where there is no file.
     pub policy: Arc<ZonePolicy>,
     /// Equal for equal records, whatever their order and their text.
@@ -43,6 +44,9 @@ pub struct Load {
 
 /// Reads the files of one zone.
 pub fn load(source: &Source) -> Load {
+    if !source.zone.exists() && source.policy.exists() {
+        return load_policy(source);
+    }
     let loaded = zone::load(&source.zone, Some(&source.apex), &Limits::default());
     let mut files: Vec<PathBuf> = loaded.files.iter().map(|file| file.to_path_buf()).collect();
     files.push(source.policy.clone());
@@ -61,16 +65,49 @@ pub fn load(source: &Source) -> Load {
         Err(error) => load.faults.push(Fault::whole(Severity::Error, &source.zone, error)),
         Ok(zone) => {
             let Some(policy) = policy else { return load };
+            if let Some(fault) = two_origins(source, &policy) {
+                load.faults.push(fault);
+                return load;
+            }
             let misfits = misfits(&zone, &policy);
             load.faults.extend(misfits.iter().map(Fault::from));
             if misfits.iter().any(|fault| fault.severity == config::Severity::Error) {
                 return load;
             }
             let digest = digest(&loaded.records);
-            load.good = Some(Good { zone: Arc::new(zone), policy: Arc::new(policy), digest });
+            load.good = Some(Good { zone: Some(Arc::new(zone)), policy: Arc::new(policy), digest });
         }
     }
     load
+}
+
+/// Reads a policy that has no zone file beside it.
+fn load_policy(source: &Source) -> Load {
+    let files = vec![source.zone.clone(), source.policy.clone()];
+    let mut load = Load { source: source.clone(), good: None, files, faults: Vec::new(), left_out: 0 };
+    let Some(policy) = read_policy(source, &mut load.faults) else { return load };
+    if !policy.has_no_file() {
+        load.faults.push(source.orphan_warning());
+    }
+    load.good = Some(Good { zone: None, policy: Arc::new(policy), digest: 0 });
+    load
+}
+
+/// A zone comes from its file or from elsewhere: of two origins neither can be right for sure.
+fn two_origins(source: &Source, policy: &ZonePolicy) -> Option<Fault> {
+    let file = source.zone.display();
+    let message = match (&policy.transfer.from_place, &policy.catalog) {
+        (Some(place), _) if !policy.transfer.from.is_empty() => {
+            let fault = place.warning(
+                format!("the zone comes from primaries, and there is also its file, {file}"),
+                "no file where the primaries have the zone; no `from` where the file is the zone",
+            );
+            return Some(Fault { severity: Severity::Error, ..Fault::from(&fault) });
+        }
+        (_, Some(_)) => format!("the zone is a catalog, and there is also its file, {file}; no such file"),
+        _ => return None,
+    };
+    Some(Fault::whole(Severity::Error, &source.policy, message))
 }
 
 /// Reads many zones, as many at a time as there are cores. They come back in their order.
@@ -115,6 +152,13 @@ fn digest(records: &Records) -> u64 {
         hasher.finish()
     };
     records.iter().map(of).fold(0, u64::wrapping_add)
+}
+
+impl Good {
+    /// Whether the policy is of no zone that this server has by itself.
+    pub fn is_waiting(&self) -> bool {
+        self.zone.is_none() && !self.policy.has_no_file()
+    }
 }
 
 impl Load {

@@ -17,7 +17,7 @@ use super::settings::{SettingsSource, restart_keys};
 use super::source::{self, Source};
 use super::standing::{Look, Overview, Pass, Served, Standing};
 use super::watch::{Interest, Stamp};
-use crate::config::Settings;
+use crate::config::{Settings, ZonePolicy};
 use crate::snapshot::{Publisher, ZoneSource};
 use crate::wire::Name;
 
@@ -184,11 +184,16 @@ impl Loader {
 
     fn conclude(&mut self, changed: Vec<Change>) -> Pass {
         if !changed.is_empty() {
-            self.publisher.replace_zones(self.zones.values().map(Entry::to_publish).collect());
+            let waiting = self.zones.values().filter_map(Entry::waiting);
+            self.publisher.replace_waiting(waiting.map(|(apex, policy)| (apex.clone(), policy)).collect());
+            let sources = self.zones.values().filter(|entry| entry.waiting().is_none());
+            self.publisher.replace_zones(sources.map(Entry::to_publish).collect());
         }
-        let faults =
-            self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults).cloned().collect();
-        let overview = Overview { faults, zones: self.zones.values().map(Entry::standing).collect() };
+        let (waiting, zones): (Vec<&Entry>, Vec<_>) = self.zones.values().partition(|entry| entry.waiting().is_some());
+        let of_waiting = waiting.iter().flat_map(|entry| entry.errors.iter().chain(&entry.warnings));
+        let of_all = self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults);
+        let faults = of_all.chain(of_waiting).cloned().collect();
+        let overview = Overview { faults, zones: zones.into_iter().map(Entry::standing).collect() };
         let of_zones =
             overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));
         let faults = overview.faults.iter().chain(of_zones).cloned().collect();
@@ -247,36 +252,49 @@ impl Entry {
         }
         let served_before = before.and_then(|before| before.good.as_ref());
         match (&self.good, served_before) {
-            (Some((good, _)), _) if is_new => {
-                let (serial, records) = (good.zone.serial(), good.zone.record_count());
-                info!(zone = name, %serial, records, pools = good.policy.pools.len(), "zone loaded");
+            (Some((Good { zone: Some(zone), policy, .. }, _)), _) if is_new => {
+                let (serial, records) = (zone.serial(), zone.record_count());
+                info!(zone = name, %serial, records, pools = policy.pools.len(), "zone loaded");
+            }
+            (Some((good, _)), Some((Good { zone: Some(_), .. }, _))) if is_new && good.is_waiting() => {
+                info!(zone = name, "zone file is gone, the zone is no longer served");
+            }
+            (Some((good, _)), _) if is_new && !good.is_waiting() => {
+                info!(zone = name, pools = good.policy.pools.len(), "policy loaded, the zone comes by transfer");
             }
             (Some(_), _) => {}
             (None, _) if repeated => {}
-            (None, Some((old, _))) => {
-                warn!(zone = name, serial = %old.zone.serial(), "zone not taken, the last good one is served");
+            (None, Some((Good { zone: Some(zone), .. }, _))) => {
+                warn!(zone = name, serial = %zone.serial(), "zone not taken, the last good one is served");
             }
+            (None, Some(_)) => warn!(zone = name, "policy not taken, the last good one holds"),
             (None, None) => warn!(zone = name, "zone not taken, its queries get SERVFAIL"),
         }
+    }
+
+    /// The policy, when it is of no zone that this server has by itself.
+    fn waiting(&self) -> Option<(&Name, Arc<ZonePolicy>)> {
+        let (good, _) = self.good.as_ref().filter(|(good, _)| good.is_waiting())?;
+        Some((&self.source.apex, Arc::clone(&good.policy)))
     }
 
     fn to_publish(&self) -> ZoneSource {
         let good = self.good.as_ref().map(|(good, _)| good);
         ZoneSource {
             apex: self.source.apex.clone(),
-            zone: good.map(|good| Arc::clone(&good.zone)),
+            zone: good.and_then(|good| good.zone.clone()),
             policy: good.map(|good| Arc::clone(&good.policy)).unwrap_or_default(),
         }
     }
 
     fn standing(&self) -> Standing {
-        let served = self.good.as_ref().map(|(good, loaded)| Served {
-            serial: good.zone.serial(),
-            records: good.zone.record_count(),
-            loaded: *loaded,
+        let served = self.good.as_ref().and_then(|(good, loaded)| {
+            let zone = good.zone.as_ref()?;
+            Some(Served { serial: zone.serial(), records: zone.record_count(), loaded: *loaded })
         });
+        let has_file = self.good.as_ref().is_none_or(|(good, _)| good.zone.is_some());
         let (errors, held, warnings) = (self.errors.clone(), self.held.clone(), self.warnings.clone());
-        Standing { source: self.source.clone(), served, errors, held, warnings }
+        Standing { source: self.source.clone(), has_file, served, errors, held, warnings }
     }
 }
 
@@ -288,7 +306,7 @@ fn hold(file: &Path, losses: Vec<String>) -> Vec<Fault> {
 
 /// What secondaries and caches would not notice, or take for old.
 fn serial_warning(file: &Path, old: &Good, new: &Good) -> Option<Fault> {
-    let (before, now) = (old.zone.serial(), new.zone.serial());
+    let (before, now) = (old.zone.as_ref()?.serial(), new.zone.as_ref()?.serial());
     let message = if now == before {
         (old.digest != new.digest).then(|| format!("the zone has changed and its serial is still {now}; a higher one"))
     } else {

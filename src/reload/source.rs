@@ -50,7 +50,11 @@ impl Source {
 
     /// What is said of a policy that lies in its folder alone.
     pub fn orphan_warning(&self) -> Fault {
-        let message = format!("a policy without its zone; {} would have the records", self.zone.display());
+        let zone = self.zone.display();
+        let message = format!(
+            "a policy without its zone; {zone} would have the records, or `from` in [transfer] their primaries, unless a \
+             catalog lists the zone"
+        );
         Fault::whole(Severity::Warning, &self.policy, message)
     }
 }
@@ -58,9 +62,9 @@ impl Source {
 /// What the zones folder holds.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The zones in order of their names.
+    /// The zones in order of their names, and the policies that have no zone beside them.
     pub sources: BTreeMap<Name, Source>,
-    /// Files that cannot be zones though they end as zones do, and policies that have no zone beside them.
+    /// Files that cannot be zones though they end as zones do.
     pub faults: Vec<Fault>,
 }
 
@@ -82,7 +86,6 @@ pub fn list(folder: &Path) -> io::Result<Listing> {
         }
         match Source::of(&path.with_extension(ZONE_ENDING)) {
             Err(fault) => listing.faults.push(Fault::whole(Severity::Error, path, fault)),
-            Ok(source) if is_orphan => listing.faults.push(source.orphan_warning()),
             Ok(source) => listing.add(source),
         }
     }
@@ -157,9 +160,9 @@ mod tests {
         std::fs::write(folder.path().join("a..b.zone"), "").expect("a file");
         let listing = list(folder.path()).expect("a listing");
         let names: Vec<_> = listing.sources.keys().map(ToString::to_string).collect();
-        assert_eq!(names, ["a.test.", "b.test."]);
+        assert_eq!(names, ["a.test.", "b.test.", "x."], "x.toml may name primaries");
         let faults: Vec<_> = listing.faults.iter().map(|fault| (fault.severity, fault.file.clone())).collect();
         let at = |file| folder.path().join(file);
-        assert_eq!(faults, [(Severity::Error, at("a..b.zone")), (Severity::Warning, at("x.toml"))]);
+        assert_eq!(faults, [(Severity::Error, at("a..b.zone"))]);
     }
 }

@@ -21,7 +21,9 @@ pub struct Overview {
 pub struct Standing {
     /// Its files.
     pub source: Source,
-    /// What is served; `None` while the files never were good, when queries get SERVFAIL.
+    /// Whether the zone is read from a file; else it comes by transfer, and what is served of it is not known here.
+    pub has_file: bool,
+    /// What is served of the file; `None` while it never was good, when queries get SERVFAIL.
     pub served: Option<Served>,
     /// For what its files, as they are now, are not served.
     pub errors: Vec<Fault>,

@@ -68,7 +68,8 @@ impl ServedZone {
             }
         }
         pools.sort_by_key(|pool| pool.node);
-        let mut built = Self { zone, policy, pools, outbound: None };
+        let expired = zone.is_none() && before.is_some_and(|before| before.expired);
+        let mut built = Self { zone, policy, expired, pools, outbound: None };
         let apex = built.zone.as_ref().filter(|_| before.is_none()).map(|zone| zone.apex());
         let remembered = apex.and_then(|apex| moment.remembered(apex));
         built.outbound = built.show(before, remembered);
@@ -117,6 +118,7 @@ impl ServedZone {
         Self {
             zone: self.zone.clone(),
             policy: Arc::clone(&self.policy),
+            expired: self.expired,
             pools: self.pools.clone(),
             outbound: self.outbound.clone(),
         }

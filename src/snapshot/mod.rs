@@ -17,11 +17,13 @@ mod fit;
 mod outbound;
 mod publish;
 mod served;
+mod sources;
 mod written;
 
 pub use facts::Facts;
 pub use fit::misfits;
 pub use outbound::{NarrowedPool, Outbound, Remembered};
-pub use publish::{Publisher, Reader, ZoneSource};
+pub use publish::{Publisher, Reader};
 pub use served::{FamilyPool, Pool, ServedZone, Snapshot};
+pub use sources::{Transferred, ZoneSource};
 pub use written::written_addresses;

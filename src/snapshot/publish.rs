@@ -11,22 +11,12 @@ use super::build::{Builder, solve};
 use super::departures::departures;
 use super::facts::Facts;
 use super::served::{ServedZone, Snapshot};
+use super::sources::{Sources, Transferred, ZoneSource};
 use crate::config::{CookieSecret, Settings, ZonePolicy};
 use crate::drain::{Clock, Drains};
 use crate::health::ProbeKey;
-use crate::wire::{Name, Type};
-use crate::zone::{NodeId, Zone, ZoneSet};
-
-/// A zone to be served, and its policy.
-#[derive(Clone, Debug)]
-pub struct ZoneSource {
-    /// The name of the zone.
-    pub apex: Name,
-    /// Its data; `None` when it has none that can be served, so that queries get SERVFAIL.
-    pub zone: Option<Arc<Zone>>,
-    /// Its policy.
-    pub policy: Arc<ZonePolicy>,
-}
+use crate::wire::{LowerName, Name, Type};
+use crate::zone::{NodeId, ZoneSet};
 
 /// Makes snapshots of zones, settings and facts, and publishes them.
 #[derive(Debug)]
@@ -44,6 +34,7 @@ pub struct Publisher {
 struct Writer {
     /// Rotations that stand in for better ones that are still to be solved.
     unsolved: Vec<RotationId>,
+    sources: Sources,
     stopped: bool,
 }
 
@@ -97,17 +88,46 @@ impl Publisher {
         self.generations.subscribe()
     }
 
-    /// Serves these zones and no others. Zones and policies that are the same as before keep their rotations.
+    /// Serves these zones and no others, but for those that catalogs list. Zones and policies that are the same as before
+    /// keep their rotations; zones without a file keep the data that were handed over.
     pub fn replace_zones(&self, sources: Vec<ZoneSource>) {
+        self.merge(|writer| writer.sources.files = sources);
+    }
+
+    /// Lays these policies, whose zones have no file and no primaries, over zones that a catalog lists.
+    pub fn replace_waiting(&self, policies: BTreeMap<Name, Arc<ZonePolicy>>) {
+        self.merge(|writer| writer.sources.waiting = policies);
+    }
+
+    /// Serves these zones beside those that files configure: what catalogs list, each with its primaries.
+    pub fn replace_members(&self, members: BTreeMap<Name, Arc<ZonePolicy>>) {
+        self.merge(|writer| writer.sources.members = members);
+    }
+
+    /// Takes over the data of zones that have no file.
+    pub fn replace_transferred(&self, data: Vec<(Name, Transferred)>) {
+        self.merge(|writer| writer.sources.transfer(data));
+    }
+
+    /// Changes the sources, and serves what they are now.
+    fn merge(&self, change: impl FnOnce(&mut Writer)) {
         let mut writer = self.lock();
+        change(&mut writer);
         let current = self.current.load_full();
         let moment = self.facts.at(now());
         let build = |source: ZoneSource| {
-            let lower = crate::wire::LowerName::of(source.apex.borrow());
-            let before = current.zones.exact(&lower).map(Arc::as_ref);
-            (source.apex, Arc::new(ServedZone::build(source.zone, source.policy, before, moment)))
+            let lower = LowerName::of(source.apex.borrow());
+            let before = current.zones.exact(&lower);
+            let expired = source.zone.is_none() && writer.sources.is_expired(&source.apex);
+            if let Some(before) = before.filter(|before| before.is_of(&source) && before.expired == expired) {
+                return (source.apex, Arc::clone(before));
+            }
+            let before = before.map(Arc::as_ref);
+            let mut served = ServedZone::build(source.zone, source.policy, before, moment);
+            served.expired = expired;
+            (source.apex, Arc::new(served))
         };
-        let zones: Vec<_> = sources.into_iter().map(build).collect();
+        let zones: Vec<_> = writer.sources.merged().into_iter().map(build).collect();
         self.publish(&mut writer, &current, zones);
     }
 
@@ -212,7 +232,7 @@ impl Publisher {
 
     /// Solves one rotation beside the lock; if its members changed meanwhile, the change has put it on the list again.
     fn solve(&self, id: &RotationId) {
-        let lower = crate::wire::LowerName::of(id.apex.borrow());
+        let lower = LowerName::of(id.apex.borrow());
         let before = self.current.load_full();
         let Some(family) = before.zones.exact(&lower).and_then(|zone| zone.family(id.node, id.rtype)) else { return };
         let Some(policy) = before.zones.exact(&lower).and_then(|zone| zone.pool_at(id.node)).map(|pool| &pool.policy)
@@ -293,6 +313,7 @@ mod tests {
 
     use super::*;
     use crate::health::{Reason, Table};
+    use crate::zone::Zone;
     use crate::zone::text;
 
     /// A pool of so many members, from 192.0.2.1, all of them up.

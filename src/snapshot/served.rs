@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outbound::Outbound;
+use super::sources::ZoneSource;
 use crate::config::{Check, CookieSecret, Settings, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::pool::{Member, Policy, Rotation, Selection};
@@ -32,6 +33,8 @@ pub struct ServedZone {
     pub zone: Option<Arc<Zone>>,
     /// Its policy.
     pub policy: Arc<ZonePolicy>,
+    /// It has no data because those that came by transfer are too old to be served.
+    pub expired: bool,
     /// Pools by node, in the order of nodes.
     pub(super) pools: Vec<Pool>,
     /// What others get where that is not the zone as it is.
@@ -106,6 +109,15 @@ impl Snapshot {
 }
 
 impl ServedZone {
+    /// Whether it is what `source` says.
+    pub(super) fn is_of(&self, source: &ZoneSource) -> bool {
+        let same_zone = match (&self.zone, &source.zone) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        same_zone && (Arc::ptr_eq(&self.policy, &source.policy) || self.policy == source.policy)
+    }
+
     /// How many labels the apex has.
     pub fn apex_labels(&self) -> Option<usize> {
         self.zone.as_ref().map(|zone| zone.apex_labels())

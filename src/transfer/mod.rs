@@ -12,6 +12,8 @@
 //! Not here: when a primary is asked, and where the zone is kept (`replicate`).
 
 mod apply;
+mod ask;
+pub mod catalog;
 mod intake;
 pub mod journal;
 mod misbehaviour;
@@ -21,6 +23,7 @@ pub mod send;
 pub mod tsig;
 
 pub use apply::{apply, build};
+pub use ask::ask;
 pub use intake::{Delta, Intake, Received};
 pub use misbehaviour::Misbehaviour;
 pub use response::{Question, Response};

@@ -161,7 +161,9 @@ pub struct ExtendedError {
 }
 
 impl ExtendedError {
-    /// The server has no data for the zone yet or any more.
+    /// What the server has of the zone is too old to be served.
+    pub const INVALID_DATA: Self = Self { code: 24, text: "the zone has expired" };
+    /// The server has no data for the zone yet.
     pub const NOT_READY: Self = Self { code: 14, text: "" };
     /// The server holds no zone of which the name is part.
     pub const NOT_AUTHORITATIVE: Self = Self { code: 20, text: "" };
