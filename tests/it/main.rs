@@ -8,6 +8,7 @@
 //! alert    who is told when something breaks       import     files of other servers, served
 //! drains   members out of new answers, and their clocks
 //! probing  dead backends and the hands they leave
+//! transfers   zones that others take: whole, as differences, signed, over a restart
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! chaos       fifty backends that die, hang, flap and come back, and the answers meanwhile
 //! spread      the worst overload against the optimum, and what holds for every ring
@@ -33,4 +34,5 @@ mod serve;
 mod simulate;
 mod spread;
 mod stop;
+mod transfers;
 mod zone_text;
