@@ -1,13 +1,14 @@
 //! Records to a zone: sort, give each name a node, lay the RRsets down as wire.
 
-use hashbrown::HashTable;
-
 use super::denial::{Denial, Nsec3Chain, Nsec3Entry, hash_of_owner};
-use super::records::{Record, Records};
+use super::index::Index;
+use super::octets::Octets;
+use super::order::{Key, Order};
+use super::records::Records;
 use super::rrset::{Rrset, RrsetWriter};
 use super::serial::Serial;
-use super::tree::{FLAG_CUT, FLAG_DNAME, FLAG_WILDCARD, NOBODY, Node, NodeId, Zone, hash};
-use crate::wire::{Class, LowerName, Name, NameRef, Type};
+use super::tree::{FLAG_CUT, FLAG_DNAME, FLAG_HIDDEN, FLAG_WILDCARD, NODE_HEADER, NodeId, Zone};
+use crate::wire::{LowerName, Name, Type};
 
 /// Why records do not make a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,105 +32,26 @@ impl Zone {
     /// When there is no SOA, or the zone is larger than its offsets can say.
     pub fn build(apex: &Name, records: &Records) -> Result<Self, BuildError> {
         let apex = apex.to_lower();
-        let keys = SortKeys::of(apex.borrow(), records);
-        let mut builder = Builder::new(&apex, records);
-        for owner in keys.sorted.chunk_by(|a, b| keys.octets(a) == keys.octets(b)) {
+        let order = Order::of(apex.borrow(), records);
+        let mut builder = Builder::new(&apex, &order);
+        for owner in order.owners() {
             builder.add_owner(owner)?;
         }
         builder.finish(apex)
     }
 }
 
-/// What orders a record: its owner's labels from the right as octets that compare as canonical order does, then its type.
-struct SortKeys {
-    arena: Vec<u8>,
-    sorted: Vec<SortKey>,
-}
-
-#[derive(Clone, Copy)]
-struct SortKey {
-    /// The first eight octets, which settle most comparisons without a look at the arena.
-    prefix: u64,
-    at: u32,
-    len: u16,
-    is_signature: bool,
-    covers: Type,
-    index: u32,
-}
-
-impl SortKeys {
-    fn of(apex: NameRef<'_>, records: &Records) -> Self {
-        let mut keys = Self { arena: Vec::new(), sorted: Vec::with_capacity(records.len()) };
-        let apex_labels = apex.label_count();
-        let mut last: Option<(&[u8], SortKey)> = None;
-        for (index, record) in records.iter().enumerate() {
-            if record.class != Class::IN || !record.owner.is_within(apex) {
-                continue;
-            }
-            let is_signature = record.rtype == Type::RRSIG;
-            let covers = if is_signature { covered(&record) } else { record.rtype };
-            let owner = match last {
-                Some((octets, key)) if octets == record.owner.as_bytes() => key,
-                _ => keys.append(record.owner, apex_labels),
-            };
-            let key = SortKey { is_signature, covers, index: index as u32, ..owner };
-            last = Some((record.owner.as_bytes(), key));
-            keys.sorted.push(key);
-        }
-        let mut sorted = std::mem::take(&mut keys.sorted);
-        sorted.sort_unstable_by(|a, b| {
-            a.prefix
-                .cmp(&b.prefix)
-                .then_with(|| keys.octets(a).cmp(keys.octets(b)))
-                .then_with(|| (a.covers, a.is_signature, a.index).cmp(&(b.covers, b.is_signature, b.index)))
-        });
-        Self { sorted, ..keys }
-    }
-
-    /// Each label ends in 00 00, and an octet 00 in it becomes 00 01: so a label sorts before all that it starts.
-    fn append(&mut self, owner: NameRef<'_>, apex_labels: usize) -> SortKey {
-        let lower = LowerName::of(owner);
-        let at = self.arena.len();
-        for labels in apex_labels + 1..=lower.labels() {
-            let suffix = lower.suffix(labels);
-            for &octet in &suffix[1..=usize::from(suffix[0])] {
-                self.arena.push(octet);
-                if octet == 0 {
-                    self.arena.push(1);
-                }
-            }
-            self.arena.extend_from_slice(&[0, 0]);
-        }
-        let mut prefix = [0; 8];
-        let len = self.arena.len() - at;
-        prefix[..len.min(8)].copy_from_slice(&self.arena[at..at + len.min(8)]);
-        SortKey {
-            prefix: u64::from_be_bytes(prefix),
-            at: at as u32,
-            len: len as u16,
-            is_signature: false,
-            covers: Type::A,
-            index: 0,
-        }
-    }
-
-    fn octets(&self, key: &SortKey) -> &[u8] {
-        &self.arena[key.at as usize..key.at as usize + usize::from(key.len)]
-    }
-}
-
-fn covered(record: &Record<'_>) -> Type {
-    record.rdata.first_chunk::<2>().map_or(Type::RRSIG, |&covers| Type(u16::from_be_bytes(covers)))
-}
-
 struct Builder<'r> {
-    records: &'r Records,
+    order: &'r Order<'r>,
     apex_labels: usize,
-    arena: Vec<u8>,
-    nodes: Vec<Node>,
+    arena: Octets,
+    /// The RRsets of NSEC3 records, which go behind the nodes.
+    links: Octets,
+    nodes: usize,
     /// The node of the last name and those of its ancestors up to the apex.
     path: Vec<NodeId>,
     last: LowerName,
+    name: LowerName,
     nsec: Vec<NodeId>,
     nsec3: Vec<Nsec3Entry>,
     most_labels: usize,
@@ -137,14 +59,20 @@ struct Builder<'r> {
 }
 
 impl<'r> Builder<'r> {
-    fn new(apex: &Name, records: &'r Records) -> Self {
+    fn new(apex: &Name, order: &'r Order<'r>) -> Self {
+        let records = order.records;
+        // Each record has its octets, a header, and at most an RRset's and a node's. Names that only something below them
+        // makes exist come on top; they are few, or the arena grows.
+        let room = records.octets() + records.len() * (12 + 8 + NODE_HEADER) + (64 << 10);
         Self {
-            records,
+            order,
             apex_labels: apex.borrow().label_count(),
-            arena: Vec::with_capacity(records.len() * 48),
-            nodes: Vec::with_capacity(records.len()),
+            arena: Octets::with_capacity(if records.len() < FEW { records.octets() } else { room }),
+            links: Octets::with_capacity(0),
+            nodes: 0,
             path: Vec::new(),
             last: LowerName::of(apex.borrow()),
+            name: LowerName::default(),
             nsec: Vec::new(),
             nsec3: Vec::new(),
             most_labels: 0,
@@ -152,38 +80,39 @@ impl<'r> Builder<'r> {
         }
     }
 
-    fn add_owner(&mut self, keys: &[SortKey]) -> Result<(), BuildError> {
-        let owner = self.records.at(keys[0].index as usize).owner;
-        if self.nodes.is_empty() && owner.label_count() != self.apex_labels {
+    fn add_owner(&mut self, keys: &[Key]) -> Result<(), BuildError> {
+        let owner = self.order.record(&keys[0]).owner;
+        if self.nodes == 0 && owner.label_count() != self.apex_labels {
             return Err(BuildError::NoSoa);
         }
-        if keys.iter().all(|key| key.covers == Type::NSEC3)
+        let has = |rtype| keys.iter().any(|key| self.order.kind(key) == (rtype, false));
+        let (cut, dname, nsec) = (has(Type::NS), has(Type::DNAME), has(Type::NSEC));
+        if keys.iter().all(|key| self.order.kind(key).0 == Type::NSEC3)
             && let Some(hash) = hash_of_owner(owner)
         {
-            let at = self.arena.len() as u32;
-            let rrsets = self.add_rrsets(keys)?;
+            let at = self.links.len() as u32;
+            let rrsets = add_rrsets(self.order, keys, &mut self.links, &mut self.record_count)?;
             self.nsec3.push(Nsec3Entry { hash, at, rrsets });
             return Ok(());
         }
-        let name = LowerName::of(owner);
+        let mut name = std::mem::take(&mut self.name);
+        name.set(owner);
         self.add_missing_ancestors(&name);
         let node = self.add_node(&name, name.labels());
-        let rrsets = self.add_rrsets(keys)?;
-        let at_apex = node == NodeId::APEX;
-        let entry = &mut self.nodes[node.0 as usize];
-        entry.rrsets = rrsets;
-        let has = |rtype| keys.iter().any(|key| key.covers == rtype && !key.is_signature);
-        if has(Type::NS) && !at_apex {
-            entry.flags |= FLAG_CUT;
+        self.name = std::mem::replace(&mut self.last, name);
+        let rrsets = add_rrsets(self.order, keys, &mut self.arena, &mut self.record_count)?;
+        let header = &mut self.arena[node.0 as usize..][..NODE_HEADER];
+        header[2..].copy_from_slice(&rrsets.to_le_bytes());
+        if cut && node != NodeId::APEX {
+            header[1] |= FLAG_CUT;
         }
-        if has(Type::DNAME) {
-            entry.flags |= FLAG_DNAME;
+        if dname {
+            header[1] |= FLAG_DNAME;
         }
-        if has(Type::NSEC) && entry.hidden_by == NOBODY {
+        if nsec && header[1] & FLAG_HIDDEN == 0 {
             self.nsec.push(node);
         }
-        self.last = name;
-        Ok(())
+        if self.arena.len() + self.links.len() > u32::MAX as usize / 2 { Err(BuildError::TooLarge) } else { Ok(()) }
     }
 
     /// Names between the last name and this one that nothing stands at: they exist all the same (RFC 4592 section 2.2.2).
@@ -199,49 +128,37 @@ impl<'r> Builder<'r> {
     }
 
     fn add_node(&mut self, name: &LowerName, labels: usize) -> NodeId {
-        let node = NodeId(self.nodes.len() as u32);
+        let node = NodeId(self.arena.len() as u32);
         let octets = name.suffix(labels);
-        let mut hidden_by = NOBODY;
+        let mut hidden_by = None;
         if let Some(parent) = labels.checked_sub(self.apex_labels + 1) {
-            let parent = self.path[parent];
-            let above = &mut self.nodes[parent.0 as usize];
+            let parent = self.path[parent].0 as usize;
             if octets.starts_with(b"\x01*") {
-                above.flags |= FLAG_WILDCARD;
+                self.arena[parent + 1] |= FLAG_WILDCARD;
             }
-            hidden_by = match above.hidden_by {
-                NOBODY if above.flags & (FLAG_CUT | FLAG_DNAME) != 0 => parent.0,
-                by => by,
+            let above = &self.arena[parent..];
+            hidden_by = match above[1] {
+                flags if flags & FLAG_HIDDEN != 0 => above[NODE_HEADER..].first_chunk().copied(),
+                flags if flags & (FLAG_CUT | FLAG_DNAME) != 0 => Some((parent as u32).to_le_bytes()),
+                _ => None,
             };
         }
-        let (at, name_len) = (self.arena.len() as u32, octets.len() as u8);
+        let flags = if hidden_by.is_some() { FLAG_HIDDEN } else { 0 };
+        self.arena.extend_from_slice(&[octets.len() as u8, flags, 0, 0]);
+        if let Some(by) = hidden_by {
+            self.arena.extend_from_slice(&by);
+        }
         self.arena.extend_from_slice(octets);
-        self.nodes.push(Node { at, hidden_by, rrsets: 0, flags: 0, name_len });
+        self.nodes += 1;
         self.path.push(node);
         self.most_labels = self.most_labels.max(labels);
         node
     }
 
-    /// Lays down the RRsets of one owner, whose keys are in order of type, and returns how many there are.
-    fn add_rrsets(&mut self, keys: &[SortKey]) -> Result<u16, BuildError> {
-        let mut rrsets = 0;
-        for rrset in keys.chunk_by(|a, b| (a.covers, a.is_signature) == (b.covers, b.is_signature)) {
-            let records = || rrset.iter().map(|key| self.records.at(key.index as usize));
-            let ttl = records().map(|record| record.ttl).min().expect("a chunk is never empty");
-            let rtype = if rrset[0].is_signature { Type::RRSIG } else { rrset[0].covers };
-            let mut writer = RrsetWriter::begin(&mut self.arena, rtype, rrset[0].covers, ttl);
-            for record in distinct(records().map(|record| record.rdata).collect()) {
-                if !writer.push(record) {
-                    return Err(BuildError::TooMany);
-                }
-                self.record_count += 1;
-            }
-            rrsets += 1;
-        }
-        if self.arena.len() > u32::MAX as usize / 2 { Err(BuildError::TooLarge) } else { Ok(rrsets) }
-    }
-
     fn finish(mut self, apex: Name) -> Result<Zone, BuildError> {
-        let hashing = foldhash::fast::RandomState::default();
+        let nodes_end = self.arena.len() as u32;
+        self.nsec3.iter_mut().for_each(|entry| entry.at += nodes_end);
+        self.arena.extend_from_slice(&self.links);
         let mut zone = Zone {
             apex_labels: self.apex_labels as u8,
             most_labels: self.most_labels as u8,
@@ -249,30 +166,52 @@ impl<'r> Builder<'r> {
             serial: Serial(0),
             record_count: self.record_count,
             denial: Denial::Unsigned,
-            index: HashTable::with_capacity(self.nodes.len()),
-            hashing,
-            nodes: std::mem::take(&mut self.nodes).into(),
-            arena: Box::default(),
+            index: Index::with_room_for(0),
+            nodes_end,
+            arena: self.arena,
             apex,
         };
-        let arena = &mut self.arena;
-        for (id, node) in zone.nodes.iter().enumerate() {
-            let name = &arena[node.at as usize..node.at as usize + usize::from(node.name_len)];
-            zone.index.insert_unique(hash(&zone.hashing, name), id as u32, |&id| {
-                let node = &zone.nodes[id as usize];
-                hash(&zone.hashing, &arena[node.at as usize..node.at as usize + usize::from(node.name_len)])
-            });
+        let mut index = Index::with_room_for(self.nodes);
+        for node in zone.nodes() {
+            index.insert(zone.name(node).as_bytes(), node.0);
         }
-        zone.arena = std::mem::take(arena).into();
+        zone.index = index;
         zone.add_negative_soa()?;
         zone.denial = zone.find_denial(self.nsec, self.nsec3);
+        zone.arena.shrink();
         Ok(zone)
     }
 }
 
+/// Lays down the RRsets of one owner, whose keys are in order of type, and returns how many there are.
+fn add_rrsets(order: &Order<'_>, keys: &[Key], arena: &mut Octets, count: &mut usize) -> Result<u16, BuildError> {
+    let mut rrsets = 0;
+    for rrset in keys.chunk_by(|a, b| order.kind(a) == order.kind(b)) {
+        let ttl = rrset.iter().map(|key| order.record(key).ttl).min().expect("a chunk is never empty");
+        let rtype = order.record(&rrset[0]).rtype;
+        let mut writer = RrsetWriter::begin(arena, rtype, ttl);
+        if let [only] = rrset {
+            writer.push(order.record(only).rdata);
+            *count += 1;
+        } else {
+            for rdata in distinct(rrset.iter().map(|key| order.record(key).rdata).collect()) {
+                if !writer.push(rdata) {
+                    return Err(BuildError::TooMany);
+                }
+                *count += 1;
+            }
+        }
+        rrsets += 1;
+    }
+    Ok(rrsets)
+}
+
+/// Records below which a zone is small, and grows its arena as it needs it.
+const FEW: usize = 10_000;
+
 impl Zone {
     fn add_negative_soa(&mut self) -> Result<(), BuildError> {
-        if self.nodes.is_empty() {
+        if self.nodes_end == 0 {
             return Err(BuildError::NoSoa);
         }
         let soa = self.rrset(NodeId::APEX, Type::SOA).and_then(|rrset| rrset.iter().next()).ok_or(BuildError::NoSoa)?;
@@ -280,17 +219,15 @@ impl Zone {
         let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         let (serial, ttl) = (Serial(number(0)), soa.ttl.min(number(16)));
         let signatures = self.signatures(NodeId::APEX, Type::SOA);
-        let mut tail = Vec::new();
-        RrsetWriter::begin(&mut tail, Type::SOA, Type::SOA, ttl).push(soa.rdata);
-        let mut writer = RrsetWriter::begin(&mut tail, Type::RRSIG, Type::SOA, ttl);
+        let mut tail = Octets::with_capacity(0);
+        RrsetWriter::begin(&mut tail, Type::SOA, ttl).push(soa.rdata);
+        let mut writer = RrsetWriter::begin(&mut tail, Type::RRSIG, ttl);
         for signature in signatures.iter().flat_map(Rrset::iter) {
             writer.push(signature.rdata);
         }
         drop(writer);
-        let mut arena = std::mem::take(&mut self.arena).into_vec();
-        self.negative_soa = arena.len() as u32;
-        arena.append(&mut tail);
-        self.arena = arena.into();
+        self.negative_soa = self.arena.len() as u32;
+        self.arena.extend_from_slice(&tail);
         self.serial = serial;
         Ok(())
     }
@@ -339,7 +276,8 @@ fn distinct(mut rdata: Vec<&[u8]>) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::Place;
+    use crate::wire::Class;
+    use crate::zone::{Place, Record};
 
     fn name(text: &str) -> Name {
         Name::from_text(text.as_bytes()).unwrap()

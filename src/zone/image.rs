@@ -100,14 +100,15 @@ impl Image {
 
 impl Zone {
     fn step_with<'z>(&'z self, narrowed: &'z [Narrowed], place: &mut Place) -> Option<Shown<'z>> {
-        while (place.node as usize) < self.nodes.len() {
-            let node = self.nodes[place.node as usize];
-            if place.rrset >= node.rrsets {
-                *place = Place { node: place.node + 1, ..Place::default() };
-                continue;
-            }
+        while place.node < self.nodes_end {
+            let node = self.node(NodeId(place.node));
             if place.rrset == 0 {
-                place.at = node.at + u32::from(node.name_len);
+                place.at = node.rrsets_at() as u32;
+            }
+            if place.rrset >= node.rrsets {
+                // Where the last RRset ends, the next node begins.
+                *place = Place { node: place.at, ..Place::default() };
+                continue;
             }
             let (rrset, next) = Rrset::read(&self.arena, place.at as usize);
             place.rrset += 1;

@@ -37,16 +37,18 @@ pub struct Records {
     entries: Vec<Entry>,
 }
 
+/// What stands of a record beside the arena; 28 octets, for there may be millions.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    owner: usize,
-    rdata: usize,
+    owner: u32,
+    rdata: u32,
     ttl: u32,
+    line: u32,
+    file: u16,
     rtype: Type,
     class: Class,
     rdata_len: u16,
     owner_len: u8,
-    place: Place,
 }
 
 impl Records {
@@ -58,7 +60,7 @@ impl Records {
     /// Adds a record at the end. An owner equal to the one before it, case included, is stored once.
     ///
     /// # Panics
-    /// When RDATA is longer than 65,535 octets.
+    /// When RDATA is longer than 65,535 octets, or there are more than 4 GiB of names and RDATA.
     pub fn push(&mut self, record: Record<'_>) {
         let owner_octets = record.owner.as_bytes();
         let owner = match self.entries.last() {
@@ -74,8 +76,14 @@ impl Records {
             class: record.class,
             rdata_len: u16::try_from(record.rdata.len()).expect("RDATA is at most 65,535 octets"),
             owner_len: owner_octets.len() as u8,
-            place: record.place,
+            line: record.place.line,
+            file: record.place.file,
         });
+    }
+
+    /// Octets of names and RDATA.
+    pub(super) fn octets(&self) -> usize {
+        self.arena.len()
     }
 
     /// How many records there are.
@@ -99,8 +107,8 @@ impl Records {
             rtype: entry.rtype,
             class: entry.class,
             ttl: entry.ttl,
-            rdata: &self.arena[entry.rdata..entry.rdata + usize::from(entry.rdata_len)],
-            place: entry.place,
+            rdata: &self.arena[entry.rdata as usize..][..usize::from(entry.rdata_len)],
+            place: Place { file: entry.file, line: entry.line },
         }
     }
 
@@ -110,11 +118,11 @@ impl Records {
     }
 
     fn owner_octets(&self, entry: &Entry) -> &[u8] {
-        &self.arena[entry.owner..entry.owner + usize::from(entry.owner_len)]
+        &self.arena[entry.owner as usize..][..usize::from(entry.owner_len)]
     }
 
-    fn append(&mut self, octets: &[u8]) -> usize {
-        let start = self.arena.len();
+    fn append(&mut self, octets: &[u8]) -> u32 {
+        let start = u32::try_from(self.arena.len()).expect("names and RDATA of one zone are at most 4 GiB");
         self.arena.extend_from_slice(octets);
         start
     }

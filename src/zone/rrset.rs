@@ -1,12 +1,13 @@
 //! An RRset as the zone's arena keeps it: records ready to be copied into a reply.
 //!
 //! ```text
-//! type covers count length │ C0 0C type class ttl rdlength rdata │ C0 0C …
+//! type count length │ C0 0C type class ttl rdlength rdata │ C0 0C …
 //! ```
 //!
 //! The owner of each record is already a pointer to the question's name, which is what most answers need. RDATA is not
 //! compressed; the writer of the reply does that for the few types whose names may be.
 
+use super::octets::Octets;
 use crate::wire::{Class, Type};
 
 /// Octets of a record before its RDATA: owner pointer, type, class, TTL, RDLENGTH.
@@ -14,7 +15,7 @@ pub const RECORD_HEADER: usize = 12;
 /// A pointer to the name of the question, which always stands right behind the header.
 pub const OWNER_IS_QNAME: [u8; 2] = [0xc0, 12];
 
-const RRSET_HEADER: usize = 10;
+const RRSET_HEADER: usize = 8;
 
 /// All records of one owner, class and type; signatures are one RRset for each type they cover.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +43,16 @@ impl<'z> Rrset<'z> {
     /// The RRset that starts at `at`, and where the next would.
     #[inline]
     pub(super) fn read(arena: &'z [u8], at: usize) -> (Self, usize) {
-        let header = &arena[at..at + RRSET_HEADER];
-        let length = u32::from_le_bytes([header[6], header[7], header[8], header[9]]) as usize;
+        let header: &[u8; RRSET_HEADER] = arena[at..].first_chunk().expect("an RRset has a header");
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         let end = at + RRSET_HEADER + length;
-        let rrset = Self {
-            rtype: Type(u16::from_le_bytes([header[0], header[1]])),
-            covers: Type(u16::from_le_bytes([header[2], header[3]])),
-            count: u16::from_le_bytes([header[4], header[5]]),
-            records: &arena[at + RRSET_HEADER..end],
+        let rtype = Type(u16::from_le_bytes([header[0], header[1]]));
+        let records = &arena[at + RRSET_HEADER..end];
+        let covers = match records.get(RECORD_HEADER..RECORD_HEADER + 2) {
+            Some(&[high, low]) if rtype == Type::RRSIG => Type(u16::from_be_bytes([high, low])),
+            _ => rtype,
         };
-        (rrset, end)
+        (Self { rtype, covers, count: u16::from_le_bytes([header[2], header[3]]), records }, end)
     }
 
     /// The records one by one.
@@ -73,32 +74,33 @@ impl<'z> Rrset<'z> {
 
 /// Appends RRsets to an arena.
 pub(super) struct RrsetWriter<'a> {
-    arena: &'a mut Vec<u8>,
+    arena: &'a mut Octets,
     start: usize,
-    rtype: Type,
-    ttl: u32,
+    /// What all records begin with, but for the length of their RDATA.
+    header: [u8; RECORD_HEADER],
     count: u16,
 }
 
 impl<'a> RrsetWriter<'a> {
     /// Begins an RRset of `rtype` whose records all have `ttl`.
-    pub(super) fn begin(arena: &'a mut Vec<u8>, rtype: Type, covers: Type, ttl: u32) -> Self {
+    pub(super) fn begin(arena: &'a mut Octets, rtype: Type, ttl: u32) -> Self {
         let start = arena.len();
-        arena.extend_from_slice(&rtype.0.to_le_bytes());
-        arena.extend_from_slice(&covers.0.to_le_bytes());
-        arena.extend_from_slice(&[0; 6]);
-        Self { arena, start, rtype, ttl, count: 0 }
+        let [low, high] = rtype.0.to_le_bytes();
+        arena.extend_from_slice(&[low, high, 0, 0, 0, 0, 0, 0]);
+        let mut header = [0; RECORD_HEADER];
+        header[..2].copy_from_slice(&OWNER_IS_QNAME);
+        header[2..4].copy_from_slice(&rtype.0.to_be_bytes());
+        header[4..6].copy_from_slice(&Class::IN.0.to_be_bytes());
+        header[6..10].copy_from_slice(&ttl.to_be_bytes());
+        Self { arena, start, header, count: 0 }
     }
 
     /// Adds a record; says whether there was room for one more in an RRset.
     pub(super) fn push(&mut self, rdata: &[u8]) -> bool {
         let Some(count) = self.count.checked_add(1) else { return false };
         self.count = count;
-        self.arena.extend_from_slice(&OWNER_IS_QNAME);
-        self.arena.extend_from_slice(&self.rtype.0.to_be_bytes());
-        self.arena.extend_from_slice(&Class::IN.0.to_be_bytes());
-        self.arena.extend_from_slice(&self.ttl.to_be_bytes());
-        self.arena.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+        self.header[10..].copy_from_slice(&(rdata.len() as u16).to_be_bytes());
+        self.arena.extend_from_slice(&self.header);
         self.arena.extend_from_slice(rdata);
         true
     }
@@ -107,7 +109,7 @@ impl<'a> RrsetWriter<'a> {
 impl Drop for RrsetWriter<'_> {
     fn drop(&mut self) {
         let length = (self.arena.len() - self.start - RRSET_HEADER) as u32;
-        self.arena[self.start + 4..self.start + 6].copy_from_slice(&self.count.to_le_bytes());
-        self.arena[self.start + 6..self.start + RRSET_HEADER].copy_from_slice(&length.to_le_bytes());
+        self.arena[self.start + 2..self.start + 4].copy_from_slice(&self.count.to_le_bytes());
+        self.arena[self.start + 4..self.start + RRSET_HEADER].copy_from_slice(&length.to_le_bytes());
     }
 }

@@ -76,14 +76,14 @@ impl<T> ZoneSet<T> {
     #[inline]
     fn lookup(&self, lower: &[u8]) -> Option<&T> {
         let same = |&id: &u32| self.entries[id as usize].0.borrow().as_bytes() == lower;
-        let id = *self.index.find(super::tree::hash(&self.hashing, lower), same)?;
+        let id = *self.index.find(super::index::hash(&self.hashing, lower), same)?;
         Some(&self.entries[id as usize].1)
     }
 
     fn insert(&mut self, apex: Name, value: T) {
         let lower = LowerName::of(apex.borrow());
         self.depths |= 1 << lower.labels();
-        let hash = super::tree::hash(&self.hashing, lower.octets());
+        let hash = super::index::hash(&self.hashing, lower.octets());
         let same = |&id: &u32| self.entries[id as usize].0 == apex;
         if let Some(&id) = self.index.find(hash, same) {
             self.entries[id as usize].1 = value;
@@ -93,7 +93,7 @@ impl<T> ZoneSet<T> {
         self.entries.push((apex, value));
         let (entries, hashing) = (&self.entries, &self.hashing);
         self.index
-            .insert_unique(hash, id, |&id| super::tree::hash(hashing, entries[id as usize].0.borrow().as_bytes()));
+            .insert_unique(hash, id, |&id| super::index::hash(hashing, entries[id as usize].0.borrow().as_bytes()));
     }
 }
 

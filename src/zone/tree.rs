@@ -1,18 +1,21 @@
 //! A zone as it is served: immutable, its names in canonical order, its RRsets as wire in one arena.
 //!
 //! ```text
-//! index ── hash of a lower-cased name ──► node ──► arena: name │ RRset │ RRset │ …
-//! nodes ── in canonical order, with the names that exist only because something is below them ──┘
+//! index ── hash of a lower-cased name ──┐
+//!                                       ▼
+//! arena:  node │ node │ …   each: header │ name │ RRset │ RRset │ …
 //! ```
+//!
+//! Nodes lie in canonical order, with the names that exist only because something is below them among them. A node's
+//! number is where it lies, so that numbers are in canonical order, too. Behind the nodes lie the RRsets of NSEC3 records,
+//! whose owners are no names to be asked for.
 //!
 //! Every ancestor of a name that exists, exists too: so the closest encloser is found by bisecting the labels of the
 //! question, and no work grows with the zone. Names and RRsets have 32-bit offsets: a zone holds up to 4 GiB.
 
-use std::hash::{BuildHasher, Hasher};
-
-use hashbrown::HashTable;
-
 use super::denial::Denial;
+use super::index::Index;
+use super::octets::Octets;
 use super::rrset::Rrset;
 use super::serial::Serial;
 use crate::wire::{LowerName, Name, NameRef, Type};
@@ -21,10 +24,10 @@ use crate::wire::{LowerName, Name, NameRef, Type};
 #[derive(Debug)]
 pub struct Zone {
     pub(super) apex: Name,
-    pub(super) arena: Box<[u8]>,
-    pub(super) nodes: Box<[Node]>,
-    pub(super) index: HashTable<u32>,
-    pub(super) hashing: foldhash::fast::RandomState,
+    pub(super) arena: Octets,
+    /// Where the nodes end in the arena.
+    pub(super) nodes_end: u32,
+    pub(super) index: Index,
     pub(super) denial: Denial,
     pub(super) apex_labels: u8,
     pub(super) most_labels: u8,
@@ -42,21 +45,30 @@ impl NodeId {
     pub const APEX: Self = Self(0);
 }
 
+/// What stands before the name and the RRsets of a node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     /// Offset of the name; its RRsets follow it.
-    pub(super) at: u32,
-    /// The zone cut or DNAME owner above that hides this name, or `NOBODY`.
-    pub(super) hidden_by: u32,
+    name_at: usize,
+    name_len: u8,
+    /// How many RRsets there are.
     pub(super) rrsets: u16,
-    pub(super) flags: u8,
-    pub(super) name_len: u8,
 }
 
-pub(super) const NOBODY: u32 = u32::MAX;
+/// Octets of a node's header: length of the name, flags, number of RRsets. With [`FLAG_HIDDEN`] the number of the zone
+/// cut or DNAME owner above follows, in four octets.
+pub(super) const NODE_HEADER: usize = 4;
 pub(super) const FLAG_CUT: u8 = 1;
 pub(super) const FLAG_DNAME: u8 = 2;
 pub(super) const FLAG_WILDCARD: u8 = 4;
+pub(super) const FLAG_HIDDEN: u8 = 8;
+
+impl Node {
+    /// Where the first RRset is.
+    pub(super) fn rrsets_at(&self) -> usize {
+        self.name_at + usize::from(self.name_len)
+    }
+}
 
 /// Where a name leads in a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,10 +107,7 @@ impl Zone {
 
     /// Octets of memory that the zone takes.
     pub fn octets(&self) -> usize {
-        self.arena.len()
-            + size_of_val::<[Node]>(&self.nodes)
-            + self.index.capacity() * (size_of::<u32>() + 1)
-            + self.denial.octets()
+        self.arena.len() + self.index.octets() + self.denial.octets()
     }
 
     /// Looks `name` up, which must be at or below the apex.
@@ -124,8 +133,7 @@ impl Zone {
     /// The node of a lower-cased name in wire form.
     #[inline]
     pub fn exact(&self, lower: &[u8]) -> Option<NodeId> {
-        let same = |&id: &u32| self.name_octets(NodeId(id)) == lower;
-        self.index.find(hash(&self.hashing, lower), same).map(|&id| NodeId(id))
+        self.index.find(lower, |at| self.name_octets(NodeId(at)) == lower).map(NodeId)
     }
 
     /// The name of a node, in lower case.
@@ -134,29 +142,39 @@ impl Zone {
     }
 
     /// All names, in canonical order (RFC 4034 section 6.1), but for those of NSEC3 records.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
-        (0..self.nodes.len() as u32).map(NodeId)
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let node = NodeId(next);
+            (next < self.nodes_end).then(|| {
+                next = self.node_end(node);
+                node
+            })
+        })
     }
 
     /// The zone cut or DNAME owner above `node` that hides it. A cut does not hide itself.
     pub fn hidden_by(&self, node: NodeId) -> Option<NodeId> {
-        let above = self.node(node).hidden_by;
-        (above != NOBODY).then_some(NodeId(above))
+        if self.flags(node) & FLAG_HIDDEN == 0 {
+            return None;
+        }
+        let above = self.arena[node.0 as usize + NODE_HEADER..].first_chunk();
+        Some(NodeId(u32::from_le_bytes(*above.expect("a hidden node says who hides it"))))
     }
 
     /// Whether the node is a zone cut: it has NS and is not the apex.
     pub fn is_cut(&self, node: NodeId) -> bool {
-        self.node(node).flags & FLAG_CUT != 0
+        self.flags(node) & FLAG_CUT != 0
     }
 
     /// Whether the node has a DNAME record.
     pub fn has_dname(&self, node: NodeId) -> bool {
-        self.node(node).flags & FLAG_DNAME != 0
+        self.flags(node) & FLAG_DNAME != 0
     }
 
     /// Whether there is a `*` right below the node.
     pub fn has_wildcard(&self, node: NodeId) -> bool {
-        self.node(node).flags & FLAG_WILDCARD != 0
+        self.flags(node) & FLAG_WILDCARD != 0
     }
 
     /// Whether nothing stands at the node: it exists for what is below it (an empty non-terminal).
@@ -168,7 +186,7 @@ impl Zone {
     #[inline]
     pub fn rrsets(&self, node: NodeId) -> impl Iterator<Item = Rrset<'_>> {
         let node = self.node(node);
-        self.rrsets_at(node.at as usize + usize::from(node.name_len), usize::from(node.rrsets))
+        self.rrsets_at(node.rrsets_at(), usize::from(node.rrsets))
     }
 
     /// The RRset of one type.
@@ -198,22 +216,32 @@ impl Zone {
         })
     }
 
+    /// Where the next node begins.
+    fn node_end(&self, node: NodeId) -> u32 {
+        let node = self.node(node);
+        let mut at = node.rrsets_at();
+        for _ in 0..node.rrsets {
+            (_, at) = Rrset::read(&self.arena, at);
+        }
+        at as u32
+    }
+
     #[inline]
-    fn node(&self, node: NodeId) -> &Node {
-        &self.nodes[node.0 as usize]
+    pub(super) fn node(&self, node: NodeId) -> Node {
+        let at = node.0 as usize;
+        let &[name_len, flags, low, high] = self.arena[at..].first_chunk::<NODE_HEADER>().expect("a node has a header");
+        let more = if flags & FLAG_HIDDEN == 0 { 0 } else { size_of::<u32>() };
+        Node { name_at: at + NODE_HEADER + more, name_len, rrsets: u16::from_le_bytes([low, high]) }
+    }
+
+    #[inline]
+    fn flags(&self, node: NodeId) -> u8 {
+        self.arena[node.0 as usize + 1]
     }
 
     #[inline]
     fn name_octets(&self, node: NodeId) -> &[u8] {
         let node = self.node(node);
-        &self.arena[node.at as usize..node.at as usize + usize::from(node.name_len)]
+        &self.arena[node.name_at..node.rrsets_at()]
     }
-}
-
-/// The hash of a lower-cased name.
-#[inline]
-pub(super) fn hash(hashing: &foldhash::fast::RandomState, lower: &[u8]) -> u64 {
-    let mut hasher = hashing.build_hasher();
-    hasher.write(lower);
-    hasher.finish()
 }
