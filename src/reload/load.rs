@@ -13,7 +13,10 @@ use super::source::Source;
 use crate::config::{self, ZonePolicy};
 use crate::snapshot::misfits;
 use crate::zone::text::Limits;
-use crate::zone::{self, Record, Records, Zone};
+use crate::zone::{self, BuildError, Record, Records, Zone};
+
+/// Records for which a thread is worth its start.
+const MANY: usize = 50_000;
 
 /// A zone that can be served.
 #[derive(Clone, Debug)]
@@ -61,7 +64,10 @@ pub fn load(source: &Source) -> Load {
     if loaded.faults.errors() > 0 {
         return load;
     }
-    match Zone::build(&source.apex, &loaded.records) {
+    let (zone, digest) = build(source, &loaded.records);
+    // Before the zone is served, what it was made of is no longer needed.
+    drop(loaded);
+    match zone {
         Err(error) => load.faults.push(Fault::whole(Severity::Error, &source.zone, error)),
         Ok(zone) => {
             let Some(policy) = policy else { return load };
@@ -74,7 +80,6 @@ pub fn load(source: &Source) -> Load {
             if misfits.iter().any(|fault| fault.severity == config::Severity::Error) {
                 return load;
             }
-            let digest = digest(&loaded.records);
             load.good = Some(Good { zone: Some(Arc::new(zone)), policy: Arc::new(policy), digest });
         }
     }
@@ -108,6 +113,17 @@ fn two_origins(source: &Source, policy: &ZonePolicy) -> Option<Fault> {
         _ => return None,
     };
     Some(Fault::whole(Severity::Error, &source.policy, message))
+}
+
+/// Makes the zone and its digest; at the same time where that takes long.
+fn build(source: &Source, records: &Records) -> (Result<Zone, BuildError>, u64) {
+    if records.len() < MANY {
+        return (Zone::build(&source.apex, records), digest(records));
+    }
+    thread::scope(|scope| {
+        let digest = scope.spawn(|| digest(records));
+        (Zone::build(&source.apex, records), digest.join().expect("a digest does not panic"))
+    })
 }
 
 /// Reads many zones, as many at a time as there are cores. They come back in their order.
