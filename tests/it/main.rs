@@ -7,6 +7,7 @@
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! alert    who is told when something breaks       import     files of other servers, served
 //! drains   members out of new answers, and their clocks
+//! large    a zone of many names that is read again
 //! probing  dead backends and the hands they leave
 //! transfers   zones that others take: whole, as differences, signed, over a restart
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
@@ -26,6 +27,7 @@ mod garbage;
 mod harness;
 mod health;
 mod import;
+mod large;
 mod layers;
 mod probing;
 mod reload;
