@@ -97,13 +97,24 @@ zone:
 
 
 def bind(folder, primary, zones):
-    port = peers.free_port()
     stanzas = "".join(f"""zone "{apex}" {{
   type secondary; file "{apex}.zone";
   primaries {{ {LOOPBACK} port {primary}{f" key {key}" if key else ""}; }};
   allow-notify {{ {f"key {key}" if key else LOOPBACK}; }};
 }};
 """ for apex, key in zones)
+    return named(folder, stanzas)
+
+
+def bind_by_tls(folder, primary, apex, authority, hostname):
+    """BIND as secondary of the TLS port `primary`, whose certificate it verifies."""
+    return named(folder, f"""tls primary {{ ca-file "{authority}"; remote-hostname "{hostname}"; }};
+zone "{apex}" {{ type secondary; file "{apex}.zone"; primaries {{ {LOOPBACK} port {primary} tls primary; }}; }};
+""")
+
+
+def named(folder, stanzas):
+    port = peers.free_port()
     (folder / "named.conf").write_text(f"""key "{KEY}" {{ algorithm {ALGORITHM}; secret "{SECRET}"; }};
 options {{
   directory "{folder}";

@@ -215,6 +215,30 @@ def refusal(primary, apex, name=secondaries.KEY, secret=secondaries.SECRET, shif
     return reply[3] & 15, reply
 
 
+SECRET_ZONE = "secret.test"
+
+
+def check_tls(tally):
+    """A zone that goes by TLS alone (RFC 9103): BIND, which verifies the certificate, gets it; nobody gets it plainly."""
+    folder = peers.fresh("transfers_out/tls")
+    (folder / "zones").mkdir()
+    (folder / "certificates").mkdir()
+    subprocess.run([peers.program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=ns.test", "-addext", "subjectAltName=DNS:ns.test", "-keyout", "certificates/key.pem",
+                    "-out", "certificates/certificate.pem"], cwd=folder, check=True, capture_output=True)
+    (folder / "zones" / f"{SECRET_ZONE}.zone").write_text(small(1))
+    (folder / "zones" / f"{SECRET_ZONE}.toml").write_text('[transfer]\nto = [{ net = "127.0.0.1", tls = true }]\n')
+    port = peers.free_port()
+    with peers.Kofn(folder, f'listen_tls = ["127.0.0.1:{port}"]\n[tls]\ncertificates = ["certificates"]\n') as server:
+        tally.check(not secondaries.zone(server.address[1], SECRET_ZONE), "a zone that goes by TLS alone is given plainly")
+        with secondaries.bind_by_tls(peers.fresh("transfers_out/bind-tls"), port, SECRET_ZONE, folder / "certificates/certificate.pem",
+                                     "ns.test") as bind:
+            took = wait(lambda: secondaries.serial(bind.address[1], SECRET_ZONE) == 1)
+            tally.check(took is not None, f"BIND gets nothing by TLS: {bind.log[-1000:]}")
+            # 50 hosts, and six records more.
+            tally.check(len(secondaries.zone(bind.address[1], SECRET_ZONE)) == 56, "BIND has another zone")
+
+
 def check_strangers(tally, primary):
     """Wrong key, wrong secret, wrong time, no key: refused, with the error that RFC 8945 asks for."""
     cases = {"BADKEY": ({"name": "other"}, 17), "BADSIG": ({"secret": base64.b64encode(b"x" * 32).decode()}, 16),
@@ -284,6 +308,7 @@ def main():
                  ("changes", lambda: check_changes(tally, primary, servers)),
                  ("flips", lambda: check_flip(tally, primary, servers, backends)),
                  ("restart", lambda: check_restart(tally, primary, servers)),
+                 ("by TLS", lambda: check_tls(tally)),
                  ("strangers", lambda: check_strangers(tally, primary)),
                  ("flood", lambda: check_flood(tally, primary))]
         for what, step in steps:
