@@ -8,6 +8,7 @@
 //! The tasks do not know each other; what one needs of another is handed to it here.
 
 mod alerts;
+mod certificates;
 mod drains;
 mod transfers;
 
@@ -37,7 +38,7 @@ use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::processor;
 use crate::reload::drains::Drainer;
 use crate::reload::{
-    Beside, Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
+    Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::replicate::{Replicator, Standings};
 use crate::server::{self, BindError, Bound, Handoff, Running};
@@ -116,7 +117,7 @@ impl App {
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
         let state = settings.state.clone();
         let replicator = Replicator::new(Arc::clone(&publisher), &settings.state);
-        let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates(&bound));
+        let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates::followed(&bound));
         let started = Timestamp::now();
         Ok(Self { signals, control, bound, admin, table, publisher, loader, state, journals, replicator, started })
     }
@@ -154,11 +155,13 @@ impl App {
         let announcing = announcing(&publisher, self.journals, self.bound.addresses());
         let (notified, notifies) = mpsc::channel(NOTIFIES);
         let handoff = Handoff { journals: Arc::clone(&announcing.journals), notified };
+        let certificates = certificates::shown(&self.bound);
         let running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
         let standings = replicator.standings();
         let sources = watched(publisher.reader(), table, registry, overview.clone(), standings, self.started);
+        let sources = Arc::new(admin::Sources { certificates, ..sources });
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
         let retry = transfers::retry_by(replicator.handle());
         let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)), retry };
@@ -187,16 +190,17 @@ fn watched(
     overview: watch::Receiver<Arc<Overview>>,
     standings: Standings,
     started: Timestamp,
-) -> Arc<admin::Sources> {
+) -> admin::Sources {
     let of_zones = standings.clone();
-    Arc::new(admin::Sources {
+    admin::Sources {
         reader,
         table,
         registry,
         files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
         transfers: Box::new(move || transfers::as_json(&standings)),
+        certificates: Box::new(Vec::new),
         started,
-    })
+    }
 }
 
 /// What others are told of, and how.
@@ -276,29 +280,6 @@ pub fn server_name(settings: &Settings) -> Arc<str> {
         Some(id) => id.as_str().into(),
         None => uname().nodename().to_string_lossy().into(),
     }
-}
-
-/// Has the certificates read with the zones.
-#[cfg(feature = "encrypted")]
-fn certificates(bound: &Bound) -> Option<Beside> {
-    let certificates = Arc::clone(bound.certificates());
-    let read = move |paths: &[PathBuf]| {
-        let refreshed = certificates.refresh(paths, Timestamp::now());
-        if refreshed.changed {
-            for certificate in certificates.list() {
-                let (file, names) = (certificate.file.display(), certificate.names.join(" "));
-                info!(%file, names, ends = %certificate.ends, "certificate");
-            }
-        }
-        let faults = refreshed.faults.into_iter();
-        faults.map(|fault| Fault::whole(Severity::Error, &fault.file, fault.problem)).collect()
-    };
-    Some(Beside { paths: |settings| &settings.encrypted.certificates, read: Box::new(read) })
-}
-
-#[cfg(not(feature = "encrypted"))]
-const fn certificates(_: &Bound) -> Option<Beside> {
-    None
 }
 
 fn reload_by(handle: Handle) -> admin::Reload {

@@ -49,8 +49,23 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Who is drained, and how long old answers name them.
     pub drains: Drains,
+    /// What the encrypted doors show.
+    pub certificates: Vec<Certificate>,
     /// What came in and what became of it.
     pub queries: Queries,
+}
+
+/// One certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The DNS names that it is for.
+    pub names: Vec<String>,
+    /// The file that it is read from.
+    pub file: String,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// Whole days until then; below 0 when it has ended.
+    pub days_left: i64,
 }
 
 /// One zone.

@@ -24,6 +24,8 @@ pub struct Sources {
     pub files: Box<dyn Fn() -> (Vec<String>, Vec<api::Zone>) + Send + Sync>,
     /// How zones come and go.
     pub transfers: Box<dyn Fn() -> api::Transfers + Send + Sync>,
+    /// What the encrypted doors show.
+    pub certificates: Box<dyn Fn() -> Vec<api::Certificate> + Send + Sync>,
     /// When the program started.
     pub started: Timestamp,
 }
@@ -43,6 +45,7 @@ impl Sources {
             zones,
             pools: snapshot.pools().map(|(zone, pool)| self.pool(&zone.to_string(), pool, &clock)).collect(),
             drains: api::Drains::default(),
+            certificates: (self.certificates)(),
             queries: self.queries(),
         }
     }

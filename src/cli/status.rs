@@ -37,9 +37,27 @@ impl Args {
         if status.drains != api::Drains::default() {
             let _ = write!(text, "\n{}", super::drain::drains(&status.drains, now));
         }
+        text.push_str(&shown(&status.certificates));
         super::print_all(&mut anstream::stdout(), text.as_bytes())
     }
 }
+
+/// The certificates of the encrypted doors.
+fn shown(certificates: &[api::Certificate]) -> String {
+    if certificates.is_empty() {
+        return String::new();
+    }
+    let mut table = table(&["CERTIFICATE", "FILE", "DAYS LEFT"]);
+    for certificate in certificates {
+        let colour = if certificate.days_left < NEAR_DAYS { Color::Yellow } else { Color::Green };
+        let days = Cell::new(certificate.days_left).fg(colour);
+        table.add_row([Cell::new(certificate.names.join(" ")), Cell::new(&certificate.file), days]);
+    }
+    format!("\n{table}\n")
+}
+
+/// Days before its end from which on a certificate is worth a look.
+const NEAR_DAYS: i64 = 14;
 
 fn headline(status: &api::Status, now: Timestamp) -> String {
     let bold = Style::new().bold();

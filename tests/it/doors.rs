@@ -278,6 +278,9 @@ async fn a_certificate_is_exchanged_under_connections_that_go_on() {
     roots.add(certificate).expect("a certificate");
     doors.roots = roots;
     by_frames(doors.connect(doors.tls, b"dot").await, &query).await;
+    let shown = &doors.server.status()["certificates"][0];
+    assert_eq!(shown["names"], serde_json::json!(["localhost"]));
+    assert!(shown["days_left"].as_i64().is_some_and(|days| days > 1000), "{shown}");
     // Half of a file is no certificate: the one before stays, and the log names the file.
     doors.server.scratch.write("certificates/own.pem", &pem[..pem.len() / 3]);
     let line = doors.server.log_until(|line| line.contains("ERROR"));

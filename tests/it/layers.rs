@@ -85,6 +85,21 @@ fn imports_are_seen_in_every_form() {
     assert!(climber.climbs_to_the_root());
 }
 
+#[test]
+fn without_the_feature_encrypted_there_is_no_tls() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--no-default-features", "--edges", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .expect("cargo");
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    assert!(tree.contains("hickory-proto"), "no tree: {tree}");
+    for name in ["rustls", "quinn", "h2", "tokio-rustls"] {
+        let linked = tree.lines().any(|line| line.split(' ').next() == Some(name));
+        assert!(!linked, "{name} is linked without the feature");
+    }
+}
+
 fn table() -> BTreeMap<String, BTreeSet<String>> {
     let page = std::fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
     let block = page.split("```imports").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of imports");

@@ -1,0 +1,60 @@
+//! The certificates of the encrypted doors: read with the zones, and shown with the status.
+
+use crate::admin::api;
+use crate::reload::Beside;
+use crate::server::Bound;
+#[cfg(feature = "encrypted")]
+use {
+    crate::reload::{Fault, Severity},
+    jiff::Timestamp,
+    std::path::PathBuf,
+    std::sync::Arc,
+    tracing::info,
+};
+
+/// Says what is shown now.
+type List = Box<dyn Fn() -> Vec<api::Certificate> + Send + Sync>;
+
+/// Has the certificates read with the zones.
+#[cfg(feature = "encrypted")]
+pub(super) fn followed(bound: &Bound) -> Option<Beside> {
+    let certificates = Arc::clone(bound.certificates());
+    let read = move |paths: &[PathBuf]| {
+        let refreshed = certificates.refresh(paths, Timestamp::now());
+        if refreshed.changed {
+            for certificate in certificates.list() {
+                let (file, names) = (certificate.file.display(), certificate.names.join(" "));
+                info!(%file, names, ends = %certificate.ends, "certificate");
+            }
+        }
+        let faults = refreshed.faults.into_iter();
+        faults.map(|fault| Fault::whole(Severity::Error, &fault.file, fault.problem)).collect()
+    };
+    Some(Beside { paths: |settings| &settings.encrypted.certificates, read: Box::new(read) })
+}
+
+/// The certificates that are shown, for whoever asks.
+#[cfg(feature = "encrypted")]
+pub(super) fn shown(bound: &Bound) -> List {
+    let certificates = Arc::clone(bound.certificates());
+    Box::new(move || {
+        let now = Timestamp::now();
+        let shown = certificates.list().into_iter().map(|certificate| api::Certificate {
+            names: certificate.names,
+            file: certificate.file.display().to_string(),
+            ends: certificate.ends,
+            days_left: certificate.ends.duration_since(now).as_hours().div_euclid(24),
+        });
+        shown.collect()
+    })
+}
+
+#[cfg(not(feature = "encrypted"))]
+pub(super) fn shown(_: &Bound) -> List {
+    Box::new(Vec::new)
+}
+
+#[cfg(not(feature = "encrypted"))]
+pub(super) const fn followed(_: &Bound) -> Option<Beside> {
+    None
+}
