@@ -40,7 +40,7 @@ use crate::reload::drains::Drainer;
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
-use crate::replicate::{Replicator, Standings};
+use crate::replicate::{Replicator, Standings, Watches};
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
@@ -159,8 +159,8 @@ impl App {
         let running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
-        let standings = replicator.standings();
-        let sources = watched(publisher.reader(), table, registry, overview.clone(), standings, self.started);
+        let of_others = (replicator.standings(), replicator.watches());
+        let sources = watched(publisher.reader(), table, registry, overview.clone(), of_others, self.started);
         let sources = Arc::new(admin::Sources { certificates, ..sources });
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
         let retry = transfers::retry_by(replicator.handle());
@@ -188,7 +188,7 @@ fn watched(
     table: Arc<Table>,
     registry: Arc<Registry>,
     overview: watch::Receiver<Arc<Overview>>,
-    standings: Standings,
+    (standings, watches): (Standings, Watches),
     started: Timestamp,
 ) -> admin::Sources {
     let of_zones = standings.clone();
@@ -197,7 +197,7 @@ fn watched(
         table,
         registry,
         files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
-        transfers: Box::new(move || transfers::as_json(&standings)),
+        transfers: Box::new(move || transfers::as_json(&standings, &watches)),
         certificates: Box::new(Vec::new),
         started,
     }

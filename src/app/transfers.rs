@@ -1,19 +1,34 @@
 //! Transfers as the API has them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::texts;
 use crate::admin::{self, api};
 use crate::reload::Standing as OfFiles;
-use crate::replicate::{Handle, Round, Standing, Standings, State};
+use crate::replicate::{Handle, Round, Standing, Standings, State, Watched, Watches};
 use crate::wire::Name;
 
-pub(super) fn as_json(standings: &Standings) -> api::Transfers {
+pub(super) fn as_json(standings: &Standings, watches: &Watches) -> api::Transfers {
     let standings = standings.all();
     // A catalog that this server writes stands among them, and comes from nobody.
     let secondaries = standings.iter().filter(|(_, standing)| !standing.primaries.is_empty());
     let secondaries = secondaries.map(|(apex, standing)| secondary(apex, standing)).collect();
-    api::Transfers { secondaries, watched: Vec::new() }
+    let watched = watches.all().iter().map(|((apex, server), watched)| as_watched(apex, *server, watched)).collect();
+    api::Transfers { secondaries, watched }
+}
+
+fn as_watched(apex: &Name, server: SocketAddr, watched: &Watched) -> api::Watched {
+    api::Watched {
+        zone: apex.to_string(),
+        server,
+        ours: watched.ours.map(|serial| serial.0),
+        theirs: watched.theirs.map(|serial| serial.0),
+        lag: watched.lag.map(|lag| lag.as_secs_f64()),
+        late: watched.late,
+        answered: watched.answered,
+        error: watched.error.clone(),
+    }
 }
 
 fn secondary(apex: &Name, standing: &Standing) -> api::Secondary {

@@ -5,6 +5,7 @@ use tokio::sync::Semaphore;
 use std::sync::Arc;
 
 use super::exchange::Links;
+use super::lag::Watches;
 use super::standing::Standings;
 use super::store::Store;
 use crate::snapshot::{Publisher, Reader};
@@ -16,6 +17,7 @@ pub(super) struct Context {
     pub(super) reader: Reader,
     pub(super) store: Store,
     pub(super) standings: Standings,
+    pub(super) watches: Watches,
     pub(super) links: Links,
     /// Questions for a SOA under way: small, and mostly waiting.
     pub(super) probes: Semaphore,
@@ -32,6 +34,7 @@ impl Context {
             reader,
             store,
             standings,
+            watches: Watches::default(),
             links: Links::default(),
             probes: Semaphore::new(PROBES),
             transfers: Semaphore::new(transfers),

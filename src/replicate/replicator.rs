@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::catalogs::Catalogs;
 use super::context::Context;
+use super::lag::{self, Watches};
 use super::secondary::{Plan, Round, Secondary, Trigger};
 use super::standing::Standings;
 use super::store::{Kept, Store};
@@ -94,6 +95,11 @@ impl Replicator {
         self.context.standings.clone()
     }
 
+    /// What the servers in `watch` serve, now and later.
+    pub fn watches(&self) -> Watches {
+        self.context.watches.clone()
+    }
+
     /// Serves what the state folder has of the zones that are configured, and starts to follow them.
     pub async fn restore(&mut self) {
         // What a catalog lists is known only when the catalog is there.
@@ -102,6 +108,7 @@ impl Replicator {
 
     /// Runs until it is dropped.
     pub async fn run(mut self, mut notified: mpsc::Receiver<Notified>) {
+        self.tasks.spawn(lag::run(Arc::clone(&self.context), self.generations.clone()));
         loop {
             tokio::select! {
                 changed = self.generations.changed() => match changed {

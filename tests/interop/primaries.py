@@ -20,7 +20,7 @@ class Primary:
         for apex, text in zones.items():
             self.write(apex, text)
         self.configure()
-        self.server = None
+        self.server, self.command = None, self.argv()
         self.start()
 
     @property
@@ -45,12 +45,7 @@ class Primary:
         os.kill(self.server.process.pid, signal.SIGHUP)
 
     def start(self):
-        self.server = peers.Server(self.name, self.argv(), self.own_port, self.folder, self.zones)
-
-    def kill(self):
-        """Ends it at once, whatever it is doing."""
-        self.server.process.kill()
-        self.server.process.wait()
+        self.server = peers.Server(self.name, self.command, self.own_port, self.folder, self.zones)
 
     def stop(self):
         self.server.stop()

@@ -37,4 +37,5 @@ mod simulate;
 mod spread;
 mod stop;
 mod transfers;
+mod transfers_in;
 mod zone_text;
