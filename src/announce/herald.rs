@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::keeper::Change;
@@ -21,9 +21,11 @@ use crate::transfer::tsig::Signer;
 use crate::wire::{LowerName, Name, Rcode};
 use crate::zone::{Image, Serial};
 
-/// How long the first answer is waited for; each time twice as long, up to the last.
-const FIRST_PATIENCE: Duration = Duration::from_secs(1);
-const LAST_PATIENCE: Duration = Duration::from_secs(300);
+/// From the first try to the second; each time twice as long, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(300);
+/// An answer is waited for until the next try, and not longer than this.
+const MOST_PATIENCE: Duration = Duration::from_secs(8);
 /// After so many tries, which is about a minute, the log says that a server does not answer; once.
 const TELLING_TRIES: u32 = 6;
 /// Questions under way at once, over all zones and servers.
@@ -129,11 +131,12 @@ struct Telling {
 impl Telling {
     async fn run(self) {
         let (addr, serial) = (self.target.addr, self.image.serial());
-        let mut patience = FIRST_PATIENCE;
+        let mut pause = FIRST_PAUSE;
         for tries in 1.. {
             self.standings.update(&self.apex, addr, |standing| standing.tries = tries);
             let place = self.places.acquire().await;
-            let told = timeout(patience.min(FIRST_PATIENCE * 8), self.try_once()).await;
+            let began = Instant::now();
+            let told = timeout(pause.min(MOST_PATIENCE), self.try_once()).await;
             drop(place);
             let error = match told {
                 Ok(Ok(())) => {
@@ -146,20 +149,15 @@ impl Telling {
                         (standing.acknowledged, standing.error) = (now, None);
                     });
                 }
-                Ok(Err(error)) => {
-                    sleep(patience).await;
-                    error
-                }
+                Ok(Err(error)) => error,
                 Err(_) => "it does not answer".to_owned(),
             };
             if tries == TELLING_TRIES {
                 warn!(zone = %self.apex, %addr, tries, "NOTIFY is not acknowledged: {error}; it will be told again");
             }
             self.standings.update(&self.apex, addr, |standing| standing.error = Some(error));
-            patience = (patience * 2).min(LAST_PATIENCE);
-            if patience > FIRST_PATIENCE * 8 {
-                sleep(patience).await;
-            }
+            sleep_until(began + pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
