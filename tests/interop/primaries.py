@@ -52,7 +52,8 @@ class Primary:
 
 
 class Nsd(Primary):
-    name, has_ixfr = "nsd", True
+    """Debian's NSD 4.6, set up like this, was seen to answer IXFR with the whole zone."""
+    name, has_ixfr = "nsd", False
 
     def configure(self):
         key = KEY if self.key else "NOKEY"

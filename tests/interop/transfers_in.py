@@ -76,6 +76,7 @@ def of_primary(primary, apex):
 
 
 def of_kofn(kofn, apex):
+    await_file(kofn, apex, serial_of(kofn, apex))   # it is written after the zone is served
     file = kofn.folder / "state" / "zones" / f"{apex}.zone"
     return records(dns.zone.from_file(str(file), apex, relativize=False, check_origin=False))
 
@@ -127,7 +128,6 @@ def check_changes(tally, kind, key):
         last = 2 + CHANGES
         await_serial(primary.server, APEX, last)
         tally.check(await_serial(kofn, APEX, last), f"{what}: {CHANGES} changes end at {serial_of(kofn, APEX)}:\n{kofn.log[-2000:]}")
-        time.sleep(0.5)   # the state folder is written after the zone is served
         check_same(tally, primary, kofn, APEX, f"{what} after {CHANGES} changes")
         tally.check("panicked" not in kofn.log, f"{what}: kofn panicked:\n{kofn.log[-2000:]}")
     finally:
