@@ -217,11 +217,15 @@ fn raise_file_limit(settings: &Settings) {
         // If it is refused, the soft limit stays; whether that is enough is said below.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
-    let needed = (settings.limits.tcp_connections + settings.limits.probes + FILES_BESIDE) as u64;
+    let encrypted = &settings.encrypted;
+    let streams = [&encrypted.tls, &encrypted.https].into_iter().filter(|door| !door.is_empty()).count();
+    let connections = settings.limits.tcp_connections + streams * encrypted.connections;
+    let needed = (connections + settings.limits.probes + FILES_BESIDE) as u64;
     if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < needed) {
         warn!(
             granted,
-            needed, "limits.tcp_connections and limits.probes ask for more open files than the system grants"
+            needed,
+            "limits.tcp_connections, tls.connections and limits.probes ask for more open files than the system grants"
         );
     }
 }
