@@ -149,6 +149,10 @@ options {{
   notify-rate 1000;
   notify-delay 0;
   check-integrity no;
+  check-names primary ignore;
+  check-mx ignore;
+  check-mx-cname ignore;
+  check-srv-cname ignore;
 }};
 controls {{ }};
 {stanzas}""")
