@@ -73,7 +73,7 @@ ns1 RRSIG A 13 3 300 20380101000000 20260101000000 1 @ AAAA
 ";
 const POLICY: &str = "[pool.www]\nk = 2\n[pool.near]\nk = 2\nspread = \"affinity\"\n";
 /// Names and types: every step of the ladder of decisions.
-const QUESTIONS: [(&str, Type, Outcome); 17] = [
+const QUESTIONS: [(&str, Type, Outcome); 18] = [
     ("ns1.example.test.", Type::A, Outcome::Answer),
     ("NS1.Example.Test.", Type::A, Outcome::Answer),
     ("www.example.test.", Type::A, Outcome::Answer),
@@ -89,6 +89,7 @@ const QUESTIONS: [(&str, Type, Outcome); 17] = [
     ("www.example.test.", Type::MX, Outcome::NoData),
     ("nothing.example.test.", Type::A, Outcome::NxDomain),
     ("a.b.c.d.e.f.nothing.example.test.", Type::A, Outcome::NxDomain),
+    ("_explain.near.example.test.", Type::TXT, Outcome::Answer),
     ("host.sub.example.test.", Type::A, Outcome::Referral),
     ("www.example.com.", Type::A, Outcome::Refused),
 ];
@@ -106,7 +107,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_query_allocates_nothing() {
-    let settings = Settings { workers: 1, listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Settings::default() };
+    let explain = vec!["127.0.0.0/8".parse().expect("a prefix")];
+    let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    let settings = Settings { workers: 1, listen, explain, ..Settings::default() };
     let bound = bind(&settings).expect("a free port");
     let address = bound.addresses()[0];
     let publisher = Publisher::new(Arc::new(settings), Facts::default());

@@ -1,6 +1,6 @@
 //! The additional section: addresses that the client would ask for next.
 
-use super::lookup::Lookup;
+use super::lookup::{Dealt, Lookup};
 use super::reply::{Full, Owner, Reply, Section};
 use crate::wire::{LowerName, NameRef, Type};
 use crate::zone::{NodeId, Rrset};
@@ -62,7 +62,7 @@ fn put_addresses(
     for rtype in [Type::A, Type::AAAA] {
         let Some(rrset) = lookup.zone.rrset(node, rtype) else { continue };
         let owner = Owner::Other(target);
-        if !lookup.put_hand(Section::Additional, node, &rrset, owner, reply)? {
+        if lookup.put_hand(Section::Additional, node, &rrset, owner, reply)? == Dealt::NoPool {
             reply.put_rrset(Section::Additional, owner, &rrset)?;
             if lookup.zone.hidden_by(node).is_none() {
                 lookup.put_signatures(Section::Additional, node, owner, rtype, reply)?;

@@ -4,9 +4,10 @@
 //! name ──find──► hidden below a cut ─► referral          (DS at the cut itself is ours)
 //!                hidden below a DNAME ─► CNAME made of it ─┐
 //!                there: CNAME ────────────────────────────┤ again with the target, while it stays in the zone
-//!                there: the type ─► answer                │
+//!                there: the type ─► answer, or a hand     │
 //!                there: another type ─► NODATA            │
 //!                not there: wildcard ─► as if there ◄─────┘
+//!                not there: `_explain` under a pool, for who may ask ─► how the pool stands
 //!                not there ─► NXDOMAIN
 //! ```
 
@@ -16,18 +17,20 @@ use super::Client;
 use super::additional;
 use super::dealer::Cursors;
 use super::denial::Proof;
+use super::explain;
 use super::reply::{Full, Owner, Reply, Section};
 use crate::metrics::Outcome;
 use crate::pool::Spread;
-use crate::snapshot::ServedZone;
+use crate::snapshot::{FamilyPool, Pool, ServedZone, Snapshot};
 use crate::wire::{LowerName, MAX_NAME, NameRef, Rcode, Subnet, Type};
-use crate::zone::{NodeId, Rrset, Zone};
+use crate::zone::{Found, NodeId, Rrset, Zone};
 
 /// Links of CNAME and DNAME that are followed: more than any sane zone has, few enough to bound the work of an insane one.
 const MOST_LINKS: usize = 16;
 
 /// One question on its way through one zone.
 pub(super) struct Lookup<'a> {
+    pub(super) snapshot: &'a Snapshot,
     pub(super) served: &'a ServedZone,
     pub(super) zone: &'a Zone,
     pub(super) qtype: Type,
@@ -44,6 +47,17 @@ pub(super) struct Lookup<'a> {
     dnames: [Option<NodeId>; MOST_LINKS],
 }
 
+/// What an RRset that may be a pool's came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dealt {
+    /// A hand of it is written.
+    Hand,
+    /// It is a pool's, and nobody may be handed out.
+    Nobody,
+    /// It is no pool's: it is to be written as the zone has it.
+    NoPool,
+}
+
 /// What one name led to.
 enum Step {
     Done(Outcome),
@@ -53,6 +67,7 @@ enum Step {
 
 impl<'a> Lookup<'a> {
     pub(super) fn new(
+        snapshot: &'a Snapshot,
         (served, zone): (&'a ServedZone, &'a Zone),
         qtype: Type,
         dnssec: bool,
@@ -60,6 +75,7 @@ impl<'a> Lookup<'a> {
         cursors: &'a mut Cursors,
     ) -> Self {
         Self {
+            snapshot,
             served,
             zone,
             qtype,
@@ -122,6 +138,9 @@ impl<'a> Lookup<'a> {
         if self.zone.has_dname(found.node) {
             return self.substitute(found.node, current, reply);
         }
+        if let Some(pool) = self.explained(found, current) {
+            return explain::answer(self, pool, reply).map(Step::Done);
+        }
         let wildcard = self.zone.has_wildcard(found.node).then(|| current.wildcard_at(found.labels)).flatten();
         match wildcard.and_then(|wildcard| self.zone.exact(wildcard.octets())) {
             Some(source) => self.at(source, Some(found.labels), current, reply),
@@ -150,7 +169,10 @@ impl<'a> Lookup<'a> {
             return Ok(Step::Done(Outcome::Answer));
         }
         let sought = match self.qtype {
-            Type::ANY => self.zone.rrsets(node).find(|rrset| rrset.rtype != Type::RRSIG),
+            Type::ANY => {
+                let is_told = |rrset: &Rrset<'_>| rrset.rtype != Type::RRSIG && !self.is_withheld(node, rrset.rtype);
+                self.zone.rrsets(node).find(is_told)
+            }
             Type::RRSIG => None,
             qtype => self.zone.rrset(node, qtype),
         };
@@ -161,14 +183,16 @@ impl<'a> Lookup<'a> {
             _ => None,
         };
         let Some(rrset) = sought.or(alias) else {
-            self.proof.no_such_type(self.zone, current, node, wildcard);
-            self.deny(reply)?;
-            return Ok(Step::Done(Outcome::NoData));
+            return self.no_data(node, wildcard, current, reply);
         };
-        if !self.put_hand(Section::Answer, node, &rrset, self.owner(current), reply)? {
-            reply.put_rrset(Section::Answer, self.owner(current), &rrset)?;
-            self.set_serial(&rrset, reply);
-            self.put_signatures(Section::Answer, node, self.owner(current), rrset.rtype, reply)?;
+        match self.put_hand(Section::Answer, node, &rrset, self.owner(current), reply)? {
+            Dealt::Hand => {}
+            Dealt::Nobody => return self.no_data(node, wildcard, current, reply),
+            Dealt::NoPool => {
+                reply.put_rrset(Section::Answer, self.owner(current), &rrset)?;
+                self.set_serial(&rrset, reply);
+                self.put_signatures(Section::Answer, node, self.owner(current), rrset.rtype, reply)?;
+            }
         }
         if alias.is_some() {
             let target = rrset.iter().next().and_then(|record| NameRef::parse(record.rdata).ok());
@@ -180,7 +204,20 @@ impl<'a> Lookup<'a> {
         Ok(Step::Done(Outcome::Answer))
     }
 
-    /// Deals a hand where the RRset is a pool's; says whether it was one.
+    /// The name is there, and what was asked for is not.
+    fn no_data(
+        &mut self,
+        node: NodeId,
+        wildcard: Option<usize>,
+        current: &LowerName,
+        reply: &mut Reply<'_, '_>,
+    ) -> Result<Step, Full> {
+        self.proof.no_such_type(self.zone, current, node, wildcard);
+        self.deny(reply)?;
+        Ok(Step::Done(Outcome::NoData))
+    }
+
+    /// Deals a hand where the RRset is a pool's.
     pub(super) fn put_hand(
         &mut self,
         section: Section,
@@ -188,14 +225,8 @@ impl<'a> Lookup<'a> {
         rrset: &Rrset<'_>,
         owner: Owner<'_>,
         reply: &mut Reply<'_, '_>,
-    ) -> Result<bool, Full> {
-        let Some(pool) = self.served.pool_at(node) else { return Ok(false) };
-        let family = match rrset.rtype {
-            Type::A => &pool.a,
-            Type::AAAA => &pool.aaaa,
-            _ => return Ok(false),
-        };
-        let Some(family) = family else { return Ok(false) };
+    ) -> Result<Dealt, Full> {
+        let Some((pool, family)) = self.family_at(node, rrset.rtype) else { return Ok(Dealt::NoPool) };
         let cursor = match pool.policy.spread {
             Spread::Affinity => {
                 let (network, scope) = self.client.network(self.subnet);
@@ -206,10 +237,38 @@ impl<'a> Lookup<'a> {
         };
         let hand = family.rotation.deal(cursor);
         if hand.count == 0 {
-            return Ok(false);
+            return Ok(Dealt::Nobody);
         }
         reply.put_records(section, owner, hand.count, hand.records)?;
-        Ok(true)
+        Ok(Dealt::Hand)
+    }
+
+    #[inline]
+    fn family_at(&self, node: NodeId, rtype: Type) -> Option<(&'a Pool, &'a FamilyPool)> {
+        let pool = self.served.pool_at(node)?;
+        let family = match rtype {
+            Type::A => &pool.a,
+            Type::AAAA => &pool.aaaa,
+            _ => return None,
+        };
+        family.as_ref().map(|family| (pool, family))
+    }
+
+    /// Whether these are the addresses of a pool of which nobody may be handed out.
+    fn is_withheld(&self, node: NodeId, rtype: Type) -> bool {
+        self.family_at(node, rtype).is_some_and(|(_, family)| family.selection.eligible.is_empty())
+    }
+
+    /// The pool at NAME, where the question is for `_explain.NAME` and from somebody who may ask it. The list of those is
+    /// mostly empty, and then nothing else is looked at.
+    fn explained(&self, found: Found, current: &LowerName) -> Option<&'a Pool> {
+        let allowed = &self.snapshot.settings.explain;
+        let is_meant = !allowed.is_empty()
+            && self.asked
+            && found.labels + 1 == current.labels()
+            && current.octets().starts_with(explain::LABEL)
+            && allowed.iter().any(|prefix| prefix.contains(self.client.address));
+        if is_meant { self.served.pool_at(found.node) } else { None }
     }
 
     /// Follows the DNAME at `node` (RFC 6672 section 3.2).
@@ -261,7 +320,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// SOA in the authority section, and the proofs where they are wanted (RFC 2308 section 2).
-    fn deny(&self, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
+    pub(super) fn deny(&self, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
         let (soa, signatures) = self.zone.negative_soa();
         let apex = Owner::Other(self.zone.apex());
         reply.put_rrset(Section::Authority, apex, &soa)?;

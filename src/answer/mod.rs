@@ -18,6 +18,7 @@ mod cookie;
 mod dealer;
 mod defer;
 mod denial;
+mod explain;
 mod lookup;
 mod reply;
 
@@ -176,7 +177,7 @@ impl Ask<'_, '_> {
         };
         current.clone_from(self.name);
         let dnssec = self.edns.is_some_and(|edns| edns.dnssec_ok);
-        let mut lookup = Lookup::new((served, zone), qtype, dnssec, self.client, self.cursors);
+        let mut lookup = Lookup::new(self.snapshot, (served, zone), qtype, dnssec, self.client, self.cursors);
         lookup.subnet = self.edns.and_then(|edns| edns.subnet);
         let label = lookup.run(current, reply);
         self.scope = lookup.scope;

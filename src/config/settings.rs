@@ -33,6 +33,8 @@ pub struct Settings {
     pub workers: usize,
     /// Where the page, the metrics and the API are read; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// Who may ask by DNS how a pool stands.
+    pub explain: Vec<Prefix>,
     /// Who is told when something goes wrong.
     pub alert: Alert,
     /// What one client or all may take.
@@ -108,7 +110,7 @@ keys! {
             "Where DNS is answered over HTTPS (RFC 8484, HTTP/2). An address without a port means 443.";
         LISTEN_QUIC: Vec<SocketAddr> = "listen_quic", encrypted::addresses::<853>, "[]",
             "Where DNS is answered over QUIC (RFC 9250). An address without a port means 853.";
-        PROXY_PROTOCOL: Vec<Prefix> = "proxy_protocol", proxies, "[]",
+        PROXY_PROTOCOL: Vec<Prefix> = "proxy_protocol", prefixes, "[]",
             "The proxies and load balancers in front of the server: what comes from there by UDP, TCP, TLS or HTTPS must \
              begin with a PROXY header (version 1 or 2), and the client is who the header says.";
         ZONES: PathBuf = "zones", path, "\"zones\"",
@@ -124,6 +126,8 @@ keys! {
     ADMIN "[admin]" {
         ADMIN_LISTEN: Option<SocketAddr> = "listen", admin_address, "\"127.0.0.1:8053\"",
             "Where the page, the metrics and the API are read, without a password: keep it on loopback.";
+        ADMIN_EXPLAIN: Vec<Prefix> = "explain", prefixes, "[]",
+            "Whose queries for TXT at `_explain.NAME` are told how the pool NAME stands. For all others there is no such name.";
     }
 }
 
@@ -217,6 +221,7 @@ fn read(root: &Section<'_>) -> Settings {
         state: root.value(&STATE),
         workers,
         admin: admin.value(&ADMIN_LISTEN),
+        explain: admin.value(&ADMIN_EXPLAIN),
         alert: alert::read(&root.table("alert", &ALERT)),
         limits: limits(&root.table("limits", &LIMITS)),
         udp: udp(&root.table("udp", &UDP)),
@@ -271,7 +276,7 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
     }
 }
 
-fn proxies(item: &Item<'_>) -> Option<Vec<Prefix>> {
+fn prefixes(item: &Item<'_>) -> Option<Vec<Prefix>> {
     list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
 }
 

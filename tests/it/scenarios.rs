@@ -6,6 +6,7 @@
 //! zone example.test.          a master file
 //! policy example.test.        its policy
 //! settings                    kofn.toml
+//! drains                      drains.toml
 //! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX nsid
 //!                             cookie=HEX class=CH, and cookie=again for the one that the last reply gave
 //!     NOERROR aa answer       rcode, flags that are set, how the reply is counted, and the scope of a client subnet
@@ -25,7 +26,8 @@ use data_encoding::HEXLOWER;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 use kofn::answer::{Client, Dealer, Outcome, answer};
-use kofn::config::{Settings, ZonePolicy};
+use kofn::config::{Settings, ZonePolicy, read_drains};
+use kofn::drain::Drains;
 use kofn::metrics::Transport;
 use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::{Class, Name, Type};
@@ -48,7 +50,7 @@ fn every_transcript_is_as_written() {
 fn run(file: &Path, differences: &mut String) {
     let source = std::fs::read_to_string(file).unwrap();
     let mut sources: Vec<ZoneSource> = Vec::new();
-    let mut settings = Settings::default();
+    let (mut settings, mut drains) = (Settings::default(), Drains::default());
     let (mut snapshot, mut last_cookie) = (None, Vec::new());
     for block in blocks(&source) {
         let mut words = block.head.split_whitespace();
@@ -66,8 +68,9 @@ fn run(file: &Path, differences: &mut String) {
                 source.policy = Arc::new(policy.unwrap_or_else(|faults| panic!("{faults:?}")));
             }
             "settings" => settings = Settings::parse(&block.text, file).unwrap(),
+            "drains" => drains = read_drains(&block.text, file).unwrap_or_else(|faults| panic!("{faults:?}")),
             "ask" => {
-                let snapshot = snapshot.get_or_insert_with(|| publish(&sources, &settings));
+                let snapshot = snapshot.get_or_insert_with(|| publish(&sources, &settings, &drains));
                 let reply = ask(snapshot, words, &mut last_cookie);
                 let expected = block.text.trim_end();
                 if reply != normal(expected) {
@@ -80,8 +83,9 @@ fn run(file: &Path, differences: &mut String) {
     }
 }
 
-fn publish(sources: &[ZoneSource], settings: &Settings) -> Arc<Snapshot> {
+fn publish(sources: &[ZoneSource], settings: &Settings, drains: &Drains) -> Arc<Snapshot> {
     let publisher = Publisher::new(Arc::new(settings.clone()), Facts::default());
+    publisher.replace_drains(drains.clone());
     publisher.replace_zones(sources.to_vec());
     publisher.reader().load()
 }
