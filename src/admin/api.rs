@@ -45,6 +45,9 @@ pub struct Status {
     pub faults: Vec<String>,
     /// The zones that are configured, served or not, by name.
     pub zones: Vec<Zone>,
+    /// How far the probes are believed.
+    #[serde(default)]
+    pub health: Health,
     /// The pools of all zones, by name.
     pub pools: Vec<Pool>,
     /// Who is drained, and how long old answers name them.
@@ -105,6 +108,25 @@ pub enum ZoneState {
     Broken,
 }
 
+/// How far the probes are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// How many probes there are: one for each address and check.
+    pub probes: usize,
+    /// Of how many the last one failed.
+    pub failing: usize,
+    /// How many are overdue: their verdicts stand as they were.
+    pub stale: usize,
+    /// How many members go down as soon as a witness answers.
+    pub withheld: usize,
+    /// Whether a witness has answered when they were asked last; `null` without witnesses.
+    pub witnesses: Option<bool>,
+    /// Since when all verdicts are frozen, because most probes fail and no witness answers.
+    pub frozen: Option<Timestamp>,
+    /// How often they have been, since the start.
+    pub freezes: u64,
+}
+
 /// One pool: the members of one owner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pool {
@@ -141,8 +163,20 @@ pub struct Member {
     pub address: IpAddr,
     /// Its share, beside the weights of the others.
     pub weight: f64,
+    /// The part of its weight that it gets: less than 1 for a while after it has come back.
+    #[serde(default = "whole")]
+    pub warmth: f64,
+    /// Seconds that a hand with it may be cached.
+    #[serde(default)]
+    pub ttl: u32,
     /// `unknown`, `up` or `down`.
     pub verdict: String,
+    /// Whether results have come in against the verdict.
+    #[serde(default)]
+    pub hangs: bool,
+    /// Whether the next result is overdue.
+    #[serde(default)]
+    pub stale: bool,
     /// Whether it is in the hands that are dealt now.
     pub served: bool,
     /// Why it is, or is not.
@@ -155,6 +189,10 @@ pub struct Member {
     pub last_error: Option<String>,
     /// When the certificate that it has shown ends.
     pub certificate_end: Option<Timestamp>,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// Counters since the start.

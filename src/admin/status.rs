@@ -43,10 +43,24 @@ impl Sources {
             generation: snapshot.generation,
             faults,
             zones,
+            health: self.health(&clock),
             pools: snapshot.pools().map(|(zone, pool)| self.pool(&zone.to_string(), pool, &clock)).collect(),
             drains: api::Drains::default(),
             certificates: (self.certificates)(),
             queries: self.queries(),
+        }
+    }
+
+    fn health(&self, clock: &Clock) -> api::Health {
+        let belief = self.table.belief();
+        api::Health {
+            probes: belief.probes,
+            failing: belief.failing,
+            stale: self.table.stale(clock.0),
+            withheld: belief.withheld,
+            witnesses: belief.testimony.map(|testimony| testimony.answered),
+            frozen: belief.frozen.map(|since| clock.wall(since)),
+            freezes: belief.freezes,
         }
     }
 
@@ -72,12 +86,17 @@ impl Sources {
     }
 
     fn member(&self, pool: &Pool, member: &Member, standing: Standing, clock: &Clock) -> api::Member {
-        let report = pool.probe_of(member.address).and_then(|probe| self.table.report(&probe));
+        let probe = pool.probe_of(member.address);
+        let report = probe.as_ref().and_then(|probe| self.table.report(probe));
         let of = |field: fn(&Report) -> Option<Instant>| report.as_ref().and_then(field).map(|at| clock.wall(at));
         api::Member {
             address: member.address,
             weight: member.weight,
+            warmth: member.warmth,
+            ttl: member.ttl,
             verdict: report.as_ref().map_or(member.verdict, |report| report.verdict).name().into(),
+            hangs: report.as_ref().is_some_and(|report| report.pending.is_some()),
+            stale: probe.is_some_and(|probe| self.table.is_stale(&probe, clock.0)),
             served: standing.is_served(),
             standing: standing.to_string(),
             since: of(|report| Some(report.since)),

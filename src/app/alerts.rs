@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::server_name;
 use crate::admin;
-use crate::admin::api::{Family, Pool, Status, ZoneState};
+use crate::admin::api::{self, Family, Pool, Status, ZoneState};
 use crate::alert::{self, Conditions};
 use crate::config::AlertKind;
 use crate::snapshot::Publisher;
@@ -29,6 +29,11 @@ fn conditions(status: &Status) -> Conditions {
         for family in &pool.families {
             of_family(pool, family, &mut conditions);
         }
+    }
+    if status.health.frozen.is_some() {
+        let api::Health { failing, probes, .. } = status.health;
+        let detail = format!("{failing} of {probes} probes fail and no witness answers");
+        conditions.add(AlertKind::Frozen, "all verdicts", detail);
     }
     if let Some(first) = status.faults.first() {
         conditions.add(AlertKind::Fault, "settings or zones folder", first.as_str());
@@ -82,12 +87,15 @@ mod tests {
                 {"type": "A", "k": 2, "eligible": 2, "panic": true,
                  "members": [member("192.0.2.1", "up"), member("192.0.2.2", "down")]}]}],
             "drains": { "faults": [], "drains": [], "members": [] },
+            "health": {"probes": 9, "failing": 7, "stale": 0, "withheld": 0, "witnesses": false,
+                       "frozen": "1970-01-01T00:00:00Z", "freezes": 1},
             "queries": {"received": 0, "outcomes": {}},
         }))
         .unwrap();
         let mut expected = Conditions::default();
         expected.add(AlertKind::Down, "www.a.test. 192.0.2.2", "timed out");
         expected.add(AlertKind::Panic, "www.a.test. A", "too few members are healthy, so all are handed out");
+        expected.add(AlertKind::Frozen, "all verdicts", "7 of 9 probes fail and no witness answers");
         expected.add(AlertKind::Fault, "settings or zones folder", "kofn.toml:1:1: bad");
         expected.add(AlertKind::Fault, "zone b.test., not taken", "x:1:1: bad");
         expected.add(AlertKind::Fault, "zone c.test., SERVFAIL", "x:1:1: bad");

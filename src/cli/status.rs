@@ -76,7 +76,29 @@ fn headline(status: &api::Status, now: Timestamp) -> String {
     for fault in &status.faults {
         let _ = writeln!(text, "{}fault{:#}: {fault}", super::WARN, super::WARN);
     }
+    health(&mut text, &status.health, now);
     text
+}
+
+/// What is wrong with the prober itself.
+fn health(text: &mut String, health: &api::Health, now: Timestamp) {
+    let (red, yellow) = (super::BAD, super::WARN);
+    let api::Health { probes, failing, stale, withheld, .. } = health;
+    if let Some(since) = health.frozen {
+        let age = age(since, now);
+        let _ = writeln!(
+            text,
+            "{red}frozen{red:#} for {age}: {failing} of {probes} probes fail and no witness answers; verdicts stand as they were"
+        );
+    } else if health.witnesses == Some(false) {
+        let _ = writeln!(text, "{yellow}no witness answers{yellow:#}; {withheld} going down wait for one");
+    }
+    if *stale > 0 {
+        let _ = writeln!(
+            text,
+            "{red}stale{red:#}: {stale} of {probes} probes are overdue; their verdicts stand as they were"
+        );
+    }
 }
 
 fn zones(zones: &[api::Zone], now: Timestamp) -> String {
@@ -156,7 +178,7 @@ fn certificates(members: &[api::Member], now: Timestamp) -> String {
 const NEAR: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 fn members(members: &[api::Member], now: Timestamp) -> Table {
-    let mut table = table(&["MEMBER", "VERDICT", "SINCE", "STANDING", "LAST ERROR"]);
+    let mut table = table(&["MEMBER", "VERDICT", "SINCE", "PROBED", "STANDING", "LAST ERROR"]);
     for member in members {
         let colour = match member.verdict.as_str() {
             "up" => Color::Green,
@@ -165,13 +187,27 @@ fn members(members: &[api::Member], now: Timestamp) -> Table {
         };
         table.add_row([
             Cell::new(member.address),
-            Cell::new(&member.verdict).fg(colour),
+            Cell::new(verdict(member)).fg(colour),
             Cell::new(member.since.map_or("-".into(), |since| age(since, now))),
-            Cell::new(&member.standing),
+            Cell::new(member.last_probe.map_or("-".into(), |at| format!("{} ago", age(at, now)))),
+            Cell::new(standing(member)),
             Cell::new(member.last_error.as_deref().unwrap_or("-")),
         ]);
     }
     table
+}
+
+fn verdict(member: &api::Member) -> String {
+    let marks = [(member.hangs, ", hangs"), (member.stale, ", stale")];
+    let marks = marks.into_iter().filter_map(|(holds, mark)| holds.then_some(mark));
+    member.verdict.chars().chain(marks.flat_map(str::chars)).collect()
+}
+
+fn standing(member: &api::Member) -> String {
+    match member.served && member.warmth < 1.0 {
+        true => format!("{} at {:.0} %", member.standing, member.warmth * 100.0),
+        false => member.standing.clone(),
+    }
 }
 
 /// The two largest units of the time from `then` to `now`, such as `3m 20s`.

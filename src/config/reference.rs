@@ -12,7 +12,7 @@ use super::pool::POOL;
 use super::primary::PRIMARY;
 use super::reader::{Described, Keys};
 use super::secret::{COOKIES, TSIG};
-use super::settings::{ADMIN, IDENTITY, LIMITS, SETTINGS, UDP};
+use super::settings::{ADMIN, HEALTH, IDENTITY, LIMITS, SETTINGS, UDP};
 use super::transfer::{GRANT, PEER, TRANSFER};
 
 /// The keys of one table.
@@ -41,7 +41,7 @@ pub struct KeyReference {
 
 /// Every table of all files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
-    let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG]
+    let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG]
         .map(|keys| table("kofn.toml", keys));
     let policy =
         [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG].map(|keys| table("zones/NAME.toml", keys));
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn every_default_is_read_by_its_own_key() {
         let all = [
-            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL, &TRANSFER,
-            &GRANT, &PEER, &PRIMARY, &CATALOG,
+            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL,
+            &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG,
         ];
         for keys in all {
             for key in keys.keys {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How UDP is served.
     pub udp: Udp,
+    /// Addresses that should always answer by TCP: when they are silent too, failures are our own.
+    pub witnesses: Vec<SocketAddr>,
     /// What the server tells about itself.
     pub identity: Identity,
     /// How DNS cookies are given and taken.
@@ -101,7 +103,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "limits" "udp" "identity" "cookies" "key" "tls" {
+    SETTINGS "" with "admin" "alert" "limits" "udp" "health" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
@@ -170,6 +172,14 @@ keys! {
 }
 
 keys! {
+    HEALTH "[health]" {
+        WITNESSES: Vec<SocketAddr> = "witnesses", witnesses, "[]",
+            "Addresses that should always take a TCP connection and share nothing with the members but your network. When \
+             most members fail and no witness answers, the fault is taken to be yours, and all verdicts freeze.";
+    }
+}
+
+keys! {
     IDENTITY "[identity]" {
         VERSION: String = "version", text::<255>, "",
             "The answer to `version.bind` and `version.server` in class CHAOS. Without it they are refused.";
@@ -225,6 +235,7 @@ fn read(root: &Section<'_>) -> Settings {
         alert: alert::read(&root.table("alert", &ALERT)),
         limits: limits(&root.table("limits", &LIMITS)),
         udp: udp(&root.table("udp", &UDP)),
+        witnesses: root.table("health", &HEALTH).value(&WITNESSES),
         identity: identity(&root.table("identity", &IDENTITY)),
         cookies: secret::cookies(&root.table("cookies", &secret::COOKIES)),
         keys,
@@ -278,6 +289,14 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 
 fn prefixes(item: &Item<'_>) -> Option<Vec<Prefix>> {
     list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
+}
+
+fn witnesses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+    list(
+        item,
+        "a list of addresses, with or without a port, such as [\"192.0.2.1:443\", \"2001:db8::53\"]",
+        dns_address,
+    )
 }
 
 fn admin_address(item: &Item<'_>) -> Option<Option<SocketAddr>> {
@@ -343,6 +362,8 @@ mod tests {
             probes = 16
             commands = 3
             transfers_out = 3
+            [health]
+            witnesses = ["192.0.2.1:443", "::1"]
             [identity]
             version = "kofn"
             id = "a"
@@ -352,6 +373,7 @@ mod tests {
         let listen: Vec<_> = settings.listen.iter().map(SocketAddr::to_string).collect();
         assert_eq!(listen, ["192.0.2.1:53", "[::1]:5300", "127.0.0.1:0", "127.0.0.1:0"]);
         assert_eq!((settings.workers, settings.admin), (3, None));
+        assert_eq!(settings.witnesses, ["192.0.2.1:443".parse().unwrap(), "[::1]:53".parse().unwrap()]);
         let limits = Limits {
             udp_payload: 1400,
             tcp_connections: 7,

@@ -90,6 +90,11 @@ impl Machine {
         self.failures > 0
     }
 
+    /// The same verdict, which has held since then.
+    pub(super) fn dated(&self, since: Instant) -> Self {
+        Self { since, ..*self }
+    }
+
     /// The verdict without what hangs, for rules under which that was not counted.
     pub(super) fn settled(&self) -> Self {
         Self { passes_in_row: 0, failures: 0, ..*self }

@@ -12,12 +12,15 @@
 //!
 //! Not here: how a probe is made (`probe`), and what a verdict means for the answers of a pool (`pool`).
 
+mod belief;
 mod key;
 mod machine;
 mod notice;
+mod record;
 mod rules;
 mod table;
 
+pub use belief::{Belief, Testimony};
 pub use key::{CheckId, ProbeKey};
 pub use machine::{Pending, Verdict};
 pub use notice::Notice;

@@ -20,6 +20,14 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// How old the last result may become while probes are made as they should.
+    ///
+    /// The pause wanders by half of the interval at most, and the next probe may take its whole timeout. It is less than
+    /// two intervals, unless the timeout is more than half of one.
+    pub fn patience(&self) -> Duration {
+        self.interval * 3 / 2 + self.timeout
+    }
+
     /// Time from the start of a probe to the start of the next one; `draw` is a random number from 0 to 1.
     ///
     /// Probes that wander do not fall into step with each other, nor with what the target does every few seconds.

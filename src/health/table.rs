@@ -7,8 +7,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::machine::{Machine, Pending, Verdict};
-use super::{Notice, ProbeKey, Rules};
+use super::belief::{Belief, Testimony};
+use super::machine::{Pending, Verdict};
+use super::record::Record;
+use super::{CheckId, Notice, ProbeKey, Rules};
 
 /// Why a probe failed, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,44 +92,98 @@ pub struct Report {
 /// The records of all probes.
 #[derive(Debug, Default)]
 pub struct Table {
-    records: Mutex<Records>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: Records,
+    belief: Belief,
 }
 
 /// By what is asked of whom; most subjects are asked by one set of rules.
 type Records = HashMap<Subject, Vec<(Rules, Record)>>;
 type Subject = (IpAddr, Arc<str>);
 
-#[derive(Clone, Debug)]
-struct Record {
-    machine: Machine,
-    last_probe: Option<Instant>,
-    last_error: Option<(Reason, Instant)>,
-    notice: Notice,
-}
-
 impl Table {
     /// Takes the result of one probe. A result for what is not [followed](Self::follow) has come too late, and is dropped.
     pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Change> {
-        let mut records = self.lock();
+        let Inner { records, belief } = &mut *self.lock();
         let rules = key.check.rules();
         let (_, record) = records.get_mut(&subject(key))?.iter_mut().find(|(own, _)| own == rules)?;
-        let (from, doubtful) = (record.machine.verdict(), record.machine.is_doubtful());
-        let flipped = record.machine.observe(result.is_ok(), rules, now);
-        let reason = result.err();
-        record.last_probe = Some(now);
+        let (from, doubtful) = (record.machine.verdict(), record.is_doubtful());
+        let (passed, reason) = (result.is_ok(), result.err());
+        belief.failing = belief.failing + usize::from(!passed) - usize::from(record.failing);
+        (record.failing, record.last_probe) = (!passed, Some(now));
         if let Some(reason) = &reason {
             record.last_error = Some((reason.clone(), now));
         }
-        match flipped {
-            true => Some(Change::Flip(Flip { key: key.clone(), from, to: record.machine.verdict(), reason })),
-            false => (record.machine.is_doubtful() != doubtful).then(|| Change::Doubt(key.clone())),
+        if belief.frozen.is_some() && (!passed || belief.most_fail()) {
+            return None;
         }
+        belief.frozen = None;
+        let doubt = |record: &Record| (record.is_doubtful() != doubtful).then(|| Change::Doubt(key.clone()));
+        belief.withheld -= usize::from(record.withheld.is_some());
+        if !passed && belief.guarded && record.would_fall(rules, now) {
+            belief.withheld += 1;
+            record.withheld.get_or_insert(now);
+            return doubt(record);
+        }
+        match record.feed(passed, rules, now) {
+            true => Some(Change::Flip(Flip { key: key.clone(), from, to: record.machine.verdict(), reason })),
+            false => doubt(record),
+        }
+    }
+
+    /// How far results are believed.
+    pub fn belief(&self) -> Belief {
+        self.lock().belief
+    }
+
+    /// How many probes are overdue. Nothing flips without results: their verdicts stand as they were.
+    pub fn stale(&self, now: Instant) -> usize {
+        let inner = self.lock();
+        inner.records.values().flatten().filter(|(rules, record)| record.is_stale(rules, now)).count()
+    }
+
+    /// Whether the next result of this probe is overdue.
+    pub fn is_stale(&self, key: &ProbeKey, now: Instant) -> bool {
+        self.look(key, |record, rules| record.is_stale(rules, now)).unwrap_or_default()
+    }
+
+    /// From now on there are witnesses, or there are none: then every result is believed.
+    pub fn guard(&self, guarded: bool) {
+        let belief = &mut self.lock().belief;
+        belief.guarded = guarded;
+        if !guarded {
+            (belief.frozen, belief.testimony) = (None, None);
+        }
+    }
+
+    /// Takes what the witnesses have said, and returns what follows for the answers.
+    pub fn testify(&self, testimony: Testimony, now: Instant) -> Vec<Change> {
+        let Inner { records, belief } = &mut *self.lock();
+        belief.testimony = Some(testimony);
+        if testimony.answered {
+            belief.frozen = None;
+            let heard = |since, _: &Rules| since <= testimony.asked;
+            return release(records, belief, now, heard);
+        }
+        if belief.frozen.is_some() || belief.withheld == 0 {
+            return Vec::new();
+        }
+        if belief.most_fail() {
+            (belief.frozen, belief.freezes, belief.withheld) = (Some(now), belief.freezes + 1, 0);
+            return settle(records);
+        }
+        // By then each of the others has been probed, too: it is not everything that fails.
+        release(records, belief, now, |since, rules| now.duration_since(since) >= rules.interval + rules.timeout)
     }
 
     /// Takes what an answer said beside its result. Returns whether the backend drains, if that has changed.
     pub fn note(&self, key: &ProbeKey, notice: Notice) -> Option<bool> {
-        let mut records = self.lock();
-        let known = records.get_mut(&subject(key))?;
+        let mut inner = self.lock();
+        let known = inner.records.get_mut(&subject(key))?;
         let (_, record) = known.iter_mut().find(|(own, _)| own == key.check.rules())?;
         let drained = record.notice.drains.unwrap_or_default();
         record.notice = record.notice.followed_by(notice);
@@ -144,8 +200,8 @@ impl Table {
     /// A new probe starts as unknown. If only the rules of a check were edited, its verdicts are kept: a member that is
     /// down must not come back for a moment because someone wrote another interval.
     pub fn follow(&self, keys: &[ProbeKey], now: Instant) {
-        let mut records = self.lock();
-        let before = mem::take(&mut *records);
+        let Inner { records, belief } = &mut *self.lock();
+        let before = mem::take(records);
         for key in keys {
             let rules = *key.check.rules();
             let (now_known, known) = (records.entry(subject(key)).or_default(), before.get(&subject(key)));
@@ -156,25 +212,24 @@ impl Table {
                 Some((_, record)) => Some(record.clone()),
                 None => known.first().map(|(_, record)| record.successor()),
             });
-            now_known.push((rules, record.unwrap_or_else(|| Record::new(now))));
+            now_known.push((rules, record.unwrap_or_else(|| Record::new(now, None))));
         }
+        let all = || records.values().flatten().map(|(_, record)| record);
+        belief.probes = all().count();
+        belief.failing = all().filter(|record| record.failing).count();
+        belief.withheld = all().filter(|record| record.withheld.is_some()).count();
     }
 
     /// The verdict, [`Verdict::Unknown`] for what is not followed.
     ///
     /// Until a check with new rules is followed, what is known by its old ones stands in.
     pub fn verdict(&self, key: &ProbeKey) -> Verdict {
-        self.look(key, |record, _| record.machine.verdict()).unwrap_or_default()
+        self.known(key).verdict
     }
 
     /// What answers follow; [`Known::default`] for what is not followed.
     pub fn known(&self, key: &ProbeKey) -> Known {
-        let known = |record: &Record, _: &Rules| Known {
-            verdict: record.machine.verdict(),
-            doubtful: record.machine.is_doubtful(),
-            recovered: record.machine.recovered(),
-        };
-        self.look(key, known).unwrap_or_default()
+        self.look(key, |record, _| record.known()).unwrap_or_default()
     }
 
     /// All that is known; `None` for what is not followed.
@@ -184,24 +239,19 @@ impl Table {
 
     /// Whether a flip hangs, so that the next probe should come sooner.
     pub fn flip_hangs(&self, key: &ProbeKey) -> bool {
-        self.look(key, |record, rules| record.machine.pending(rules).is_some()).unwrap_or_default()
-    }
-
-    /// Whether every one of `keys` has a verdict.
-    pub fn first_round_done(&self, keys: &[ProbeKey]) -> bool {
-        keys.iter().all(|key| self.verdict(key) != Verdict::Unknown)
+        self.look(key, |record, rules| record.pending(rules).is_some()).unwrap_or_default()
     }
 
     fn look<T>(&self, key: &ProbeKey, read: impl FnOnce(&Record, &Rules) -> T) -> Option<T> {
-        let records = self.lock();
-        let known = records.get(&subject(key))?;
+        let inner = self.lock();
+        let known = inner.records.get(&subject(key))?;
         let exact = known.iter().find(|(rules, _)| rules == key.check.rules());
         exact.or_else(|| known.first()).map(|(rules, record)| read(record, rules))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // A record is whole after each statement that changes it, so a panic elsewhere spoils nothing.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -209,33 +259,49 @@ fn subject(key: &ProbeKey) -> Subject {
     (key.address, Arc::clone(key.check.target()))
 }
 
-impl Record {
-    fn new(now: Instant) -> Self {
-        Self { machine: Machine::new(now), last_probe: None, last_error: None, notice: Notice::default() }
-    }
+fn all(records: &mut Records) -> impl Iterator<Item = (ProbeKey, &mut Record)> {
+    records.iter_mut().flat_map(|((address, target), known)| {
+        known.iter_mut().map(|(rules, record)| {
+            let check = CheckId::new(Arc::clone(target), *rules);
+            (ProbeKey { address: *address, check }, record)
+        })
+    })
+}
 
-    /// The same under other rules.
-    fn successor(&self) -> Self {
-        Self { machine: self.machine.settled(), ..self.clone() }
-    }
-
-    fn report(&self, rules: &Rules) -> Report {
-        Report {
-            verdict: self.machine.verdict(),
-            since: self.machine.since(),
-            last_probe: self.last_probe,
-            last_error: self.last_error.clone(),
-            pending: self.machine.pending(rules),
-            notice: self.notice,
+/// Lets those flips to down happen whose wait is over, by the time since when they wait.
+fn release(
+    records: &mut Records,
+    belief: &mut Belief,
+    now: Instant,
+    is_over: impl Fn(Instant, &Rules) -> bool,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (key, record) in all(records) {
+        if record.withheld.is_some_and(|since| is_over(since, key.check.rules())) {
+            let (from, reason) = (record.machine.verdict(), record.last_error.clone().map(|(reason, _)| reason));
+            record.feed(false, key.check.rules(), now);
+            belief.withheld -= 1;
+            changes.push(Change::Flip(Flip { key, from, to: record.machine.verdict(), reason }));
         }
     }
+    changes
+}
+
+/// Takes back everything that hangs: it was no fault of the members.
+fn settle(records: &mut Records) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (key, record) in all(records) {
+        let doubtful = record.is_doubtful();
+        (record.machine, record.withheld) = (record.machine.settled(), None);
+        changes.extend(doubtful.then_some(Change::Doubt(key)));
+    }
+    changes
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::CheckId;
     use super::*;
 
     fn key(address: &str, target: &str, fall: u32) -> ProbeKey {
@@ -306,6 +372,21 @@ mod tests {
     }
 
     #[test]
+    fn a_result_that_does_not_come_is_missed_within_two_intervals() {
+        let second = Duration::from_secs(1);
+        let (table, start, mut key) = (Table::default(), Instant::now(), key("192.0.2.1", "tcp", 2));
+        let rules = Rules { interval: 5 * second, timeout: 2 * second, ..*key.check.rules() };
+        key.check = CheckId::new("tcp", rules);
+        table.follow(std::slice::from_ref(&key), start);
+        let stale =
+            |seconds: u32| (table.is_stale(&key, start + seconds * second), table.stale(start + seconds * second));
+        assert_eq!((stale(9), stale(10)), ((false, 0), (true, 1)), "it was never probed");
+        table.observe(&key, Ok(()), start + 10 * second);
+        assert_eq!((stale(10), stale(19), stale(20)), ((false, 0), (false, 0), (true, 1)));
+        assert_eq!(table.verdict(&key), Verdict::Up, "stale verdicts stand");
+    }
+
+    #[test]
     fn what_is_no_longer_followed_is_forgotten() {
         let (table, now) = (Table::default(), Instant::now());
         let (one, two) = (key("192.0.2.1", "tcp", 2), key("192.0.2.2", "tcp", 2));
@@ -346,18 +427,5 @@ mod tests {
         table.follow(&[calm.clone(), hasty.clone()], now);
         assert_eq!((table.verdict(&hasty), table.verdict(&calm)), (Verdict::Down, Verdict::Up));
         assert!(table.flip_hangs(&calm));
-    }
-
-    #[test]
-    fn the_first_round_is_done_when_everything_has_a_verdict() {
-        let (table, now) = (Table::default(), Instant::now());
-        let keys = [key("192.0.2.1", "tcp", 2), key("192.0.2.2", "tcp", 2)];
-        assert!(table.first_round_done(&[]));
-        assert!(!table.first_round_done(&keys));
-        table.follow(&keys, now);
-        table.observe(&keys[0], Ok(()), now);
-        assert!(!table.first_round_done(&keys));
-        table.observe(&keys[1], refused(), now);
-        assert!(table.first_round_done(&keys));
     }
 }

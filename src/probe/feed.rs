@@ -1,6 +1,7 @@
 //! What the prober needs of the world: what to probe, when that changes, and whom to tell of what it found.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,7 +11,7 @@ use crate::health::ProbeKey;
 use crate::snapshot::Publisher;
 
 /// What is probed now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     /// Each (address, check) once.
     pub probes: Vec<(ProbeKey, Arc<Check>)>,
@@ -18,6 +19,8 @@ pub struct Targets {
     pub limit: usize,
     /// Commands under way at once beside them, at least 1.
     pub commands: usize,
+    /// Who is asked whether the fault is our own.
+    pub witnesses: Vec<SocketAddr>,
 }
 
 /// Is told whose verdict, or whose doubt, has changed.
@@ -39,8 +42,13 @@ impl Feed {
         let (reader, publisher) = (publisher.reader(), Arc::clone(publisher));
         let targets = move || {
             let snapshot = reader.load();
-            let limits = &snapshot.settings.limits;
-            Targets { probes: snapshot.probes(), limit: limits.probes, commands: limits.commands }
+            let settings = &snapshot.settings;
+            Targets {
+                probes: snapshot.probes(),
+                limit: settings.limits.probes,
+                commands: settings.limits.commands,
+                witnesses: settings.witnesses.clone(),
+            }
         };
         Self {
             generations: publisher.generations(),

@@ -25,6 +25,7 @@ mod prober;
 mod schedule;
 mod tcp;
 mod warmth;
+mod witness;
 
 pub use feed::{Feed, TakeVerdicts, Targets};
 pub use prober::{FirstRound, Prober};

@@ -16,8 +16,9 @@ use super::failure::Failure;
 use super::feed::{Feed, Targets};
 use super::hold::{Holds, Kept};
 use super::schedule::{Ending, ProbeId, Room, Schedule};
+use super::witness::Witnesses;
 use crate::config::Check;
-use crate::health::{Change, Flip, ProbeKey, Reason, Table, Verdict};
+use crate::health::{Belief, Change, Flip, ProbeKey, Reason, Table, Testimony, Verdict};
 
 /// Probes what the snapshots ask for.
 #[derive(Debug)]
@@ -25,6 +26,11 @@ pub struct Prober {
     feed: Feed,
     table: Arc<Table>,
     targets: Targets,
+    witnesses: Witnesses,
+    /// As it was last told to the operator.
+    told: Belief,
+    /// A new snapshot is due although no member has changed.
+    announce: bool,
     schedule: Schedule,
     askers: Askers,
     running: JoinSet<Ended>,
@@ -69,7 +75,10 @@ impl Prober {
         let mut prober = Self {
             feed,
             table,
-            targets: Targets { probes: Vec::new(), limit: 1, commands: 1 },
+            targets: Targets::default(),
+            witnesses: Witnesses::default(),
+            told: Belief::default(),
+            announce: false,
             schedule: Schedule::default(),
             askers: Askers::default(),
             running: JoinSet::new(),
@@ -95,6 +104,10 @@ impl Prober {
     /// Probes until it is dropped, which ends all probes, or until there will be no more snapshots.
     pub async fn run(mut self) {
         loop {
+            let belief = self.table.belief();
+            // No member changes by a freeze or its end, but whoever watches the snapshots is to look.
+            self.announce |= belief.frozen != self.told.frozen;
+            tell(&mut self.told, belief);
             self.settle();
             let due = self.schedule.next_due(self.room()).map(time::Instant::from_std);
             tokio::select! {
@@ -106,6 +119,7 @@ impl Prober {
                 broken = self.holds.broken() => self.schedule.hasten(broken, now()),
                 () = sleep_until(due.unwrap_or_else(time::Instant::now)), if due.is_some() => self.start(),
                 () = finished(self.refreshing.as_mut()) => self.refreshing = None,
+                testimony = self.witnesses.next(belief) => self.hear(testimony),
             }
         }
     }
@@ -118,6 +132,7 @@ impl Prober {
             return;
         }
         let now = now();
+        self.table.guard(self.witnesses.follow(&targets.witnesses));
         let keys: Vec<ProbeKey> = targets.probes.iter().map(|(key, _)| key.clone()).collect();
         self.table.follow(&keys, now);
         self.askers.follow(targets.probes.iter().map(|(_, check)| &**check));
@@ -189,15 +204,25 @@ impl Prober {
         }
     }
 
+    /// Lets go what has waited for the witnesses, or freezes.
+    fn hear(&mut self, testimony: Testimony) {
+        for change in self.table.testify(testimony, now()) {
+            if let (Change::Flip(flip), Some(check)) = (&change, self.schedule.check(change.key())) {
+                log(flip, check);
+            }
+            self.changed.push(change.key().clone());
+        }
+    }
+
     /// Passes changes on, one batch after another, and notes the end of the first round.
     fn settle(&mut self) {
         if self.refreshing.is_some() {
             return;
         }
-        if !self.changed.is_empty() {
+        if std::mem::take(&mut self.announce) || !self.changed.is_empty() {
             let (take_over, keys) = (Arc::clone(&self.feed.changed), std::mem::take(&mut self.changed));
             self.refreshing = Some(task::spawn_blocking(move || take_over(&keys)));
-        } else if self.schedule.all_heard() {
+        } else if self.schedule.all_heard() && self.table.belief().withheld == 0 {
             self.first_round.send_if_modified(|done| !std::mem::replace(done, true));
         }
     }
@@ -229,6 +254,25 @@ fn log_drain(key: &ProbeKey, check: &Check, drains: bool) {
         true => tracing::warn!(%address, %check, "member asks to be left out of the answers"),
         false => tracing::info!(%address, %check, "member asks to be in the answers again"),
     }
+}
+
+/// Says what has become of the belief in results.
+fn tell(told: &mut Belief, belief: Belief) {
+    let answered = |belief: &Belief| belief.testimony.is_none_or(|testimony| testimony.answered);
+    match (told.frozen, belief.frozen) {
+        (None, Some(_)) => tracing::error!(
+            failing = belief.failing,
+            probes = belief.probes,
+            "most probes fail and no witness answers: the fault is taken to be ours, and all verdicts are frozen"
+        ),
+        (Some(_), None) => tracing::warn!("verdicts are no longer frozen"),
+        _ if answered(told) && !answered(&belief) => {
+            tracing::warn!("no witness answers; members that go down stay in the answers for an interval longer");
+        }
+        _ if !answered(told) && answered(&belief) => tracing::info!("a witness answers again"),
+        _ => {}
+    }
+    *told = belief;
 }
 
 /// Says that probes cannot be sent, though not for each of them.
@@ -281,7 +325,7 @@ mod tests {
         }
 
         fn start_with(probes: Vec<(ProbeKey, Arc<Check>)>, limit: usize, changed: TakeVerdicts) -> Self {
-            let targets = Arc::new(Mutex::new(Targets { probes, limit, commands: 1 }));
+            let targets = Arc::new(Mutex::new(Targets { probes, limit, commands: 1, ..Targets::default() }));
             let (generation, table) = (watch::Sender::new(1), Arc::new(Table::default()));
             let source = Arc::clone(&targets);
             let feed = Feed {
@@ -369,6 +413,30 @@ mod tests {
         let _first = listen(one, port).await;
         assert_eq!(world.flip().await, (one.into(), Verdict::Up));
         assert_eq!(world.table.verdict(&tcp_probe(two, port).0), Verdict::Up);
+    }
+
+    #[tokio::test]
+    async fn when_everything_fails_and_no_witness_answers_nobody_goes_down() {
+        let (one, two) = (Ipv4Addr::new(127, 0, 0, 23), Ipv4Addr::new(127, 0, 0, 24));
+        let first = listen(one, 0).await;
+        let port = first.local_addr().unwrap().port();
+        let second = listen(two, port).await;
+        let witness = listen(Ipv4Addr::LOCALHOST, 0).await;
+        let address = witness.local_addr().unwrap();
+        let probes = vec![tcp_probe(one, port), tcp_probe(two, port)];
+        let mut world = World::start(probes.clone(), 10);
+        world.targets.lock().unwrap().witnesses = vec![address];
+        world.replace(probes.clone());
+        world.first_round.done().await;
+        drop((first, second, witness));
+        while world.table.belief().frozen.is_none() {
+            world.changes.recv().await.expect("doubts come and go");
+        }
+        assert!(probes.iter().all(|(key, _)| world.table.verdict(key) == Verdict::Up));
+        let _witness = listen(Ipv4Addr::LOCALHOST, address.port()).await;
+        while world.table.belief().frozen.is_some() || world.table.verdict(&probes[0].0) == Verdict::Up {
+            world.changes.recv().await.expect("the members are dead");
+        }
     }
 
     #[tokio::test]

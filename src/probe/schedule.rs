@@ -145,6 +145,11 @@ impl Schedule {
         self.slots.get(&id).map(|slot| (&slot.key, &*slot.check))
     }
 
+    /// The check behind a probe that is followed.
+    pub(super) fn check(&self, key: &ProbeKey) -> Option<&Check> {
+        self.ids.get(key).and_then(|id| self.slots.get(id)).map(|slot| &*slot.check)
+    }
+
     /// Notes that a probe has ended, and when the next one is due: never before `now`, so that what is late is not
     /// made up for.
     pub(super) fn end(&mut self, id: ProbeId, ending: Ending, now: Instant, random: &mut impl Rng) {
