@@ -87,6 +87,7 @@ mod tests {
                 {"type": "A", "k": 2, "eligible": 2, "panic": true,
                  "members": [member("192.0.2.1", "up"), member("192.0.2.2", "down")]}]}],
             "drains": { "faults": [], "drains": [], "members": [] },
+            "certificates": [],
             "health": {"probes": 9, "failing": 7, "stale": 0, "withheld": 0, "witnesses": false,
                        "frozen": "1970-01-01T00:00:00Z", "freezes": 1},
             "queries": {"received": 0, "outcomes": {}},
