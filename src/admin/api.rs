@@ -3,6 +3,7 @@
 //! Times are RFC 3339 in UTC; a field that has no value is `null`, never left out, so that a script can rely on it.
 
 mod drains;
+mod explain;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use drains::{Drain, DrainAsk, DrainedMember, Drains, Place, UndrainAsk};
+pub use explain::{EXPLAIN_PATH, ExplainedMember, ExplainedPool, Explanation};
 pub use transfers::{RETRY_PATH, Retried, Secondary, TRANSFERS_PATH, Transfers, Watched};
 
 /// Where the status is.

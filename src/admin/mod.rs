@@ -5,6 +5,7 @@
 //!                                GET  /api/v1/status, drains ─┤
 //! state/control.sock, mode 0600 ► GET  /api/v1/status, drains ─┴─► Sources: snapshot, verdicts, counters, files; drains
 //!                                GET  /api/v1/transfers           both
+//!                                GET  /api/v1/explain ──────────► the same, and the engine
 //!                                POST /api/v1/reload ───────────► whoever reads the files
 //!                                POST /api/v1/transfers/retry ──► whoever asks primaries
 //!                                POST /api/v1/drain, undrain ───► whoever keeps the drains
@@ -18,6 +19,7 @@
 pub mod api;
 mod control;
 mod drains;
+mod explain;
 mod expose;
 mod guard;
 mod status;
@@ -87,8 +89,9 @@ pub async fn serve(
     let exposition = Arc::new(Exposition::of(Arc::clone(&sources)));
     let metrics = Router::new().route(api::METRICS_PATH, get(metrics)).with_state(exposition);
     let transfers = Router::new().route(api::TRANSFERS_PATH, get(transfers)).with_state(Arc::clone(&sources));
+    let explain = explain::reading(Arc::clone(&sources), Arc::clone(&drains));
     let status = Router::new().route(api::STATUS_PATH, get(status)).with_state((sources, Arc::clone(&drains)));
-    let reading = status.merge(metrics).merge(transfers).merge(drains::reading(Arc::clone(&drains)));
+    let reading = status.merge(metrics).merge(transfers).merge(explain).merge(drains::reading(Arc::clone(&drains)));
     let reload = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
     let retry = Router::new().route(api::RETRY_PATH, post(retried)).with_state(Arc::new(retry));
     let steering = reload.merge(retry).merge(drains::steering(drains));

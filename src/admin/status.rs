@@ -85,7 +85,7 @@ impl Sources {
         }
     }
 
-    fn member(&self, pool: &Pool, member: &Member, standing: Standing, clock: &Clock) -> api::Member {
+    pub(super) fn member(&self, pool: &Pool, member: &Member, standing: Standing, clock: &Clock) -> api::Member {
         let probe = pool.probe_of(member.address);
         let report = probe.as_ref().and_then(|probe| self.table.report(probe));
         let of = |field: fn(&Report) -> Option<Instant>| report.as_ref().and_then(field).map(|at| clock.wall(at));
@@ -114,14 +114,19 @@ impl Sources {
 }
 
 /// One moment on both clocks: verdicts are dated by the one that never jumps, people by the other.
-struct Clock(Instant, Timestamp);
+pub(super) struct Clock(Instant, Timestamp);
 
 impl Clock {
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self(Instant::now(), Timestamp::now())
     }
 
-    fn wall(&self, at: Instant) -> Timestamp {
+    /// Seconds since 1970, modulo 2³² as cookies count them.
+    pub(super) fn seconds(&self) -> u32 {
+        self.1.as_second() as u32
+    }
+
+    pub(super) fn wall(&self, at: Instant) -> Timestamp {
         let age = SignedDuration::try_from(self.0.saturating_duration_since(at)).unwrap_or_default();
         self.1.checked_sub(age).unwrap_or(self.1)
     }

@@ -39,6 +39,15 @@ fn send<T: DeserializeOwned>(state: &Path, method: Method, path: &str, body: Byt
     })
 }
 
+/// `text` for a query string, which cannot have all octets as they are.
+pub(super) fn percent(text: &str) -> String {
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+    text.bytes().fold(String::new(), |shown, octet| match is_plain(&octet) {
+        true => shown + &char::from(octet).to_string(),
+        false => format!("{shown}%{octet:02X}"),
+    })
+}
+
 async fn exchange(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
     let failed = |error: hyper::Error| Failure::unavailable(format!("{}: {error}", socket.display()));
     let stream = UnixStream::connect(socket).await.map_err(|error| explain(socket, &error))?;

@@ -4,7 +4,7 @@
 //! kofn [serve]            the server; what it is given on the command line wins over kofn.toml
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
-//! kofn status | reload | transfer   to the running server, over the control socket
+//! kofn status | explain | reload | transfer   to the running server, over the control socket
 //! kofn drain | undrain    members out of new answers, and back, over the same
 //! kofn alert              a test to everyone who is told of alerts
 //! kofn import             files of what another server was told
@@ -19,6 +19,7 @@ mod completions;
 mod control;
 mod drain;
 mod exit;
+mod explain;
 mod files;
 mod import;
 mod man;
@@ -64,6 +65,7 @@ enum Command {
     Query(query::Args),
     Spread(spread::Args),
     Status(status::Args),
+    Explain(explain::Args),
     Reload(reload::Args),
     Drain(drain::Args),
     Undrain(drain::UndrainArgs),
@@ -99,6 +101,7 @@ impl Command {
             Self::Query(arguments) => arguments.run().map(done),
             Self::Spread(arguments) => arguments.run().map(done),
             Self::Status(arguments) => arguments.run().map(done),
+            Self::Explain(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
             Self::Drain(arguments) => arguments.run(),
             Self::Undrain(arguments) => arguments.run(),

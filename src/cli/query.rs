@@ -98,7 +98,7 @@ impl Args {
     }
 }
 
-fn record_type(text: &str) -> Result<Type, String> {
+pub(super) fn record_type(text: &str) -> Result<Type, String> {
     Type::from_text(text.as_bytes())
         .ok_or_else(|| "a type such as A, AAAA, MX, ANY or TYPE65 would be right".to_owned())
 }
@@ -119,7 +119,7 @@ impl Answered {
     }
 }
 
-fn section(text: &mut String, title: &str, records: &[Record]) {
+pub(super) fn section(text: &mut String, title: &str, records: &[Record]) {
     if records.is_empty() {
         return;
     }

@@ -180,14 +180,9 @@ const NEAR: SignedDuration = SignedDuration::from_hours(14 * 24);
 fn members(members: &[api::Member], now: Timestamp) -> Table {
     let mut table = table(&["MEMBER", "VERDICT", "SINCE", "PROBED", "STANDING", "LAST ERROR"]);
     for member in members {
-        let colour = match member.verdict.as_str() {
-            "up" => Color::Green,
-            "down" => Color::Red,
-            _ => Color::Yellow,
-        };
         table.add_row([
             Cell::new(member.address),
-            Cell::new(verdict(member)).fg(colour),
+            Cell::new(verdict(member)).fg(colour_of(&member.verdict)),
             Cell::new(member.since.map_or("-".into(), |since| age(since, now))),
             Cell::new(member.last_probe.map_or("-".into(), |at| format!("{} ago", age(at, now)))),
             Cell::new(standing(member)),
@@ -197,7 +192,7 @@ fn members(members: &[api::Member], now: Timestamp) -> Table {
     table
 }
 
-fn verdict(member: &api::Member) -> String {
+pub(super) fn verdict(member: &api::Member) -> String {
     let marks = [(member.hangs, ", hangs"), (member.stale, ", stale")];
     let marks = marks.into_iter().filter_map(|(holds, mark)| holds.then_some(mark));
     member.verdict.chars().chain(marks.flat_map(str::chars)).collect()
@@ -207,6 +202,14 @@ fn standing(member: &api::Member) -> String {
     match member.served && member.warmth < 1.0 {
         true => format!("{} at {:.0} %", member.standing, member.warmth * 100.0),
         false => member.standing.clone(),
+    }
+}
+
+pub(super) fn colour_of(verdict: &str) -> Color {
+    match verdict {
+        "up" => Color::Green,
+        "down" => Color::Red,
+        _ => Color::Yellow,
     }
 }
 

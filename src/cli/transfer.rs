@@ -81,7 +81,7 @@ impl Status {
 
 impl Retry {
     fn run(&self) -> Result<(), Failure> {
-        let path = format!("{RETRY_PATH}?zone={}&force={}", percent(&self.zone), self.force);
+        let path = format!("{RETRY_PATH}?zone={}&force={}", control::percent(&self.zone), self.force);
         let retried: Retried = control::ask(&self.state.folder()?, Method::POST, &path)?;
         if self.json {
             super::print_json(&retried)?;
@@ -100,15 +100,6 @@ impl Retry {
             }
         }
     }
-}
-
-/// The octets of a name that a query string cannot have as they are.
-fn percent(text: &str) -> String {
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
-    text.bytes().fold(String::new(), |shown, octet| match is_plain(&octet) {
-        true => shown + &char::from(octet).to_string(),
-        false => format!("{shown}%{octet:02X}"),
-    })
 }
 
 fn secondaries(secondaries: &[Secondary], now: Timestamp) -> String {

@@ -4,8 +4,8 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 10] =
-    ["serve", "check", "query", "spread", "status", "reload", "drain", "undrain", "completions", "man"];
+const COMMANDS: [&str; 11] =
+    ["serve", "check", "query", "spread", "status", "explain", "reload", "drain", "undrain", "completions", "man"];
 
 #[test]
 fn every_command_explains_itself() {
@@ -42,6 +42,8 @@ fn what_ends_badly_says_how() {
         (&["query", "a.test", "--zones", "none"], 66, "none"),
         (&["--config", "none.toml"], 66, "none.toml"),
         (&["status"], 69, "no server runs"),
+        (&["explain", "a..b"], 64, "empty label"),
+        (&["explain", "a.test"], 69, "no server runs"),
         (&["reload"], 69, "no server runs"),
         (&["--listen", "192.0.2.1:0", "--admin", "off"], 69, "192.0.2.1:0"),
         (&["--config", "bad.toml"], 78, "bad.toml:1:10: listen"),

@@ -6,6 +6,7 @@
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! alert    who is told when something breaks       import     files of other servers, served
+//! explain  why an answer is what it is
 //! drains   members out of new answers, and their clocks
 //! large    a zone of many names that is read again
 //! probing  dead backends and the hands they leave
@@ -23,6 +24,7 @@ mod cli;
 #[cfg(feature = "encrypted")]
 mod doors;
 mod drains;
+mod explain;
 mod garbage;
 mod harness;
 mod health;
