@@ -16,7 +16,7 @@ use crate::wire::{Class, Type};
 pub(super) const LABEL: &[u8] = b"\x08_explain";
 
 /// Members that are told of: with this many of the longest lines the reply stays below the 65,535 octets of a message.
-const MOST_MEMBERS: usize = 500;
+const MOST_MEMBERS: usize = 400;
 /// Octets of a character string (RFC 1035 section 3.3).
 const LONGEST: usize = u8::MAX as usize;
 /// Octets before the string: owner, type, class, TTL, RDLENGTH and the length of the string.
@@ -120,5 +120,20 @@ impl Write for Record {
         self.octets[self.len..self.len + octets.len()].copy_from_slice(octets);
         self.len += octets.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_cut_where_it_can_be_no_longer() {
+        let mut record = Record { octets: [0; HEAD + LONGEST], len: HEAD };
+        for _ in 0..30 {
+            record.write_str("0123456789").expect("it takes all");
+        }
+        assert_eq!(record.len - HEAD, 255);
+        assert_eq!(&record.octets[HEAD + 250..], b"01234");
     }
 }

@@ -80,7 +80,7 @@ mod tests {
         };
         let status: Status = serde_json::from_value(json!({
             "version": "1", "pid": 1, "started": "1970-01-01T00:00:00Z", "generation": 1,
-            "faults": ["kofn.toml:1:1: bad"], "certificates": [],
+            "faults": ["kofn.toml:1:1: bad"],
             "zones": [zone("a.test.", "current"), zone("b.test.", "stale"), zone("c.test.", "broken"),
                       zone("d.test.", "held")],
             "pools": [{"name": "www.a.test.", "zone": "a.test.", "check": "web", "families": [

@@ -106,3 +106,62 @@ fn txt_follows_the_settings_at_once() {
     server.scratch.write("kofn.toml", "[admin]\nexplain = [\"192.0.2.0/24\"]\n");
     eventually("it is as if the name were not there", || (rcode() == ResponseCode::NXDomain).then_some(()));
 }
+
+#[test]
+fn tiers_ceilings_and_nobody_are_told() {
+    let members = "near 20 A 192.0.2.1\nnear 20 A 198.51.100.1\nzero A 192.0.2.1\nout A 192.0.2.7\n\
+                   dead A 127.0.67.1\ndead A 127.0.67.2\n";
+    // Nobody listens on port 1.
+    let policy = "[check.web]\ntype = \"tcp\"\nport = 1\n[pool.near]\ntiers = [[\"192.0.2.0/24\"]]\n\
+                  [pool.zero]\nweights = { \"0.0.0.0/0\" = 0 }\n[pool.out]\nempty = \"nodata\"\n\
+                  [pool.dead]\ncheck = \"web\"\n";
+    let server = Server::start(scratch(members, policy));
+    assert_eq!(server.kofn(&["drain", "192.0.2.7", "--force"]).code, 0);
+    let pool = |name: &str| explain(&server, &[name])["pool"].clone();
+    let near = pool("near.a.test");
+    let waits = "in a tier that waits: it is in tier 2, and enough are healthy in those before it";
+    assert_eq!((why(&near, "198.51.100.1").as_str(), &near["members"][1]["share"]), (waits, &0.0.into()));
+    for (name, ttl, words) in [
+        ("near.a.test", Value::from(20), "a ceiling to the pool's ttl, 30"),
+        ("zero.a.test", Value::Null, "the weight of all members is 0"),
+        ("out.a.test", Value::Null, "`empty = \"nodata\"` has it said so"),
+    ] {
+        let pool = pool(name);
+        assert!(pool["ttl"] == ttl && pool["ttl_why"].as_str().is_some_and(|why| why.contains(words)), "{pool:#}");
+    }
+    let dead = pool("dead.a.test");
+    let panic = dead["panic"].as_str().expect("panic");
+    assert!(panic.starts_with("0 of 2 members are healthy, and `panic` is 0.5"), "{panic}");
+    assert!(why(&dead, "127.0.67.1").starts_with("down, served in panic: connection refused"), "{dead:#}");
+}
+
+#[test]
+fn a_verdict_that_hangs_is_why_the_ttl_is_short() {
+    let mut farm = Farm::start(68, 2);
+    let members: String = farm.addresses().iter().map(|address| format!("www A {address}\n")).collect();
+    let port = farm.port;
+    let policy = format!(
+        "[check.web]\ntype = \"tcp\"\nport = {port}\ninterval = \"100ms\"\nfast_interval = \"100ms\"\nfall = 1000\n\
+         [pool.www]\ncheck = \"web\"\n"
+    );
+    let server = Server::start(scratch(&members, &policy));
+    let dying = farm.kill(0).to_string();
+    let pool = eventually("its verdict hangs", || {
+        let pool = explain(&server, &["www.a.test"])["pool"].clone();
+        (pool["ttl"] == 5).then_some(pool)
+    });
+    let words = format!("`ttl_min`, as the verdict hangs on {dying}; else it would be 30");
+    assert_eq!(pool["ttl_why"], words);
+    assert_eq!(why(&pool, &dying), "served: its verdict hangs, so its hands last 5 s");
+}
+
+#[test]
+fn of_a_very_large_pool_some_are_told_and_the_rest_is_counted() {
+    let members: String =
+        (1..=600).map(|host| format!("www AAAA 2001:db8:1111:2222:3333:4444:5555:{host:x}\n")).collect();
+    let server = Server::start(scratch(&members, "[pool.www]\nspread = \"random\"\n"));
+    assert!(server.ask("_explain.www.a.test.", RecordType::TXT).metadata.truncation);
+    let told = server.ask_tcp("_explain.www.a.test.", RecordType::TXT);
+    assert_eq!(told.answers.len(), 2 + 400 + 1);
+    assert!(told.answers[402].data.to_string().contains("AAAA: 200 members more"), "{}", told.answers[402]);
+}
