@@ -54,6 +54,9 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Who is drained, and how long old answers name them.
     pub drains: Drains,
+    /// Zones from and to other servers.
+    #[serde(default)]
+    pub transfers: Transfers,
     /// What the encrypted doors show.
     pub certificates: Vec<Certificate>,
     /// What came in and what became of it.

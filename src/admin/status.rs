@@ -46,6 +46,7 @@ impl Sources {
             health: self.health(&clock),
             pools: snapshot.pools().map(|(zone, pool)| self.pool(&zone.to_string(), pool, &clock)).collect(),
             drains: api::Drains::default(),
+            transfers: (self.transfers)(),
             certificates: (self.certificates)(),
             queries: self.queries(),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::server_name;
 use crate::admin;
-use crate::admin::api::{self, Family, Pool, Status, ZoneState};
+use crate::admin::api::{self, Family, Pool, Status, Transfers, ZoneState};
 use crate::alert::{self, Conditions};
 use crate::config::AlertKind;
 use crate::snapshot::Publisher;
@@ -48,7 +48,36 @@ fn conditions(status: &Status) -> Conditions {
         let why = why.first().map_or("", String::as_str);
         conditions.add(AlertKind::Fault, format!("zone {}, {what}", zone.name), why);
     }
+    of_transfers(&status.transfers, &mut conditions);
+    for certificate in status.certificates.iter().filter(|certificate| certificate.days_left < CERTIFICATE_DAYS) {
+        let detail = format!("it ends at {}", certificate.ends);
+        conditions.add(
+            AlertKind::Certificate,
+            format!("{}, {}", certificate.names.join(" "), certificate.file),
+            detail,
+        );
+    }
     conditions
+}
+
+/// Days before its end from which on a certificate is told of.
+const CERTIFICATE_DAYS: i64 = 14;
+
+fn of_transfers(transfers: &Transfers, conditions: &mut Conditions) {
+    for secondary in transfers.secondaries.iter().filter(|secondary| secondary.state != "current") {
+        if let Some(error) = &secondary.error {
+            let subject = format!("zone {} from its primaries, {}", secondary.zone, secondary.state);
+            conditions.add(AlertKind::Transfer, subject, error.as_str());
+        }
+    }
+    for watched in transfers.watched.iter().filter(|watched| watched.late) {
+        let detail = match (&watched.error, watched.theirs, watched.ours) {
+            (Some(error), ..) => error.clone(),
+            (None, Some(theirs), Some(ours)) => format!("it serves {theirs}, this server {ours}"),
+            (None, ..) => String::new(),
+        };
+        conditions.add(AlertKind::Transfer, format!("zone {} at {}", watched.zone, watched.server), detail);
+    }
 }
 
 fn of_family(pool: &Pool, family: &Family, conditions: &mut Conditions) {
@@ -78,6 +107,15 @@ mod tests {
             json!({"name": name, "file": "x", "state": state, "serial": 1, "records": 1, "loaded": null,
                    "errors": ["x:1:1: bad", "x:2:1: worse"], "held": ["less"], "warnings": []})
         };
+        let secondary = |name: &str, state: &str, error: Option<&str>| {
+            json!({"zone": name, "state": state, "serial": 1, "records": 1, "primaries": [], "primary": null,
+                   "received": null, "checked": null, "next": null, "expires": null, "error": error, "catalog": null,
+                   "misfits": [], "incremental": 0, "whole": 0, "failed": 0})
+        };
+        let watched = |server: &str, late: bool| {
+            json!({"zone": "g.test.", "server": server, "ours": 7, "theirs": 6, "lag": 60.0, "late": late,
+                   "answered": null, "error": null})
+        };
         let status: Status = serde_json::from_value(json!({
             "version": "1", "pid": 1, "started": "1970-01-01T00:00:00Z", "generation": 1,
             "faults": ["kofn.toml:1:1: bad"],
@@ -87,7 +125,11 @@ mod tests {
                 {"type": "A", "k": 2, "eligible": 2, "panic": true,
                  "members": [member("192.0.2.1", "up"), member("192.0.2.2", "down")]}]}],
             "drains": { "faults": [], "drains": [], "members": [] },
-            "certificates": [],
+            "certificates": [{"names": ["ns1.test"], "file": "a.pem", "ends": "1970-01-02T00:00:00Z", "days_left": 1},
+                             {"names": ["ns2.test"], "file": "b.pem", "ends": "1970-02-02T00:00:00Z", "days_left": 32}],
+            "transfers": {
+                "secondaries": [secondary("e.test.", "current", None), secondary("f.test.", "retrying", Some("refused"))],
+                "watched": [watched("192.0.2.8:53", false), watched("192.0.2.9:53", true)]},
             "health": {"probes": 9, "failing": 7, "stale": 0, "withheld": 0, "witnesses": false,
                        "frozen": "1970-01-01T00:00:00Z", "freezes": 1},
             "queries": {"received": 0, "outcomes": {}},
@@ -101,6 +143,9 @@ mod tests {
         expected.add(AlertKind::Fault, "zone b.test., not taken", "x:1:1: bad");
         expected.add(AlertKind::Fault, "zone c.test., SERVFAIL", "x:1:1: bad");
         expected.add(AlertKind::Fault, "zone d.test., held until confirmed", "less");
+        expected.add(AlertKind::Transfer, "zone f.test. from its primaries, retrying", "refused");
+        expected.add(AlertKind::Transfer, "zone g.test. at 192.0.2.9:53", "it serves 6, this server 7");
+        expected.add(AlertKind::Certificate, "ns1.test, a.pem", "it ends at 1970-01-02T00:00:00Z");
         assert_eq!(conditions(&status), expected);
     }
 }

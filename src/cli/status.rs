@@ -37,6 +37,9 @@ impl Args {
         if status.drains != api::Drains::default() {
             let _ = write!(text, "\n{}", super::drain::drains(&status.drains, now));
         }
+        if status.transfers != api::Transfers::default() {
+            let _ = write!(text, "\n{}", super::transfer::tables(&status.transfers, now));
+        }
         text.push_str(&shown(&status.certificates));
         super::print_all(&mut anstream::stdout(), text.as_bytes())
     }

@@ -70,11 +70,10 @@ impl Status {
             return super::print_json(&transfers);
         }
         let now = Timestamp::now();
-        let mut text = secondaries(&transfers.secondaries, now);
+        let mut text = tables(&transfers, now);
         if self.zone.is_some() {
             transfers.secondaries.iter().for_each(|secondary| text += &details(secondary, now));
         }
-        text += &watched(&transfers.watched, now);
         super::print_all(&mut anstream::stdout(), text.as_bytes())
     }
 }
@@ -100,6 +99,11 @@ impl Retry {
             }
         }
     }
+}
+
+/// The zones that come from primaries, and the servers that are watched.
+pub(super) fn tables(transfers: &Transfers, now: Timestamp) -> String {
+    secondaries(&transfers.secondaries, now) + &watched(&transfers.watched, now)
 }
 
 fn secondaries(secondaries: &[Secondary], now: Timestamp) -> String {

@@ -37,11 +37,13 @@ pub enum AlertKind {
     Fault,
     /// A zone that lags behind, here or at a secondary.
     Transfer,
+    /// A certificate of an encrypted door that ends soon.
+    Certificate,
 }
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Down, Self::Panic, Self::Frozen, Self::Fault, Self::Transfer];
+    pub const ALL: [Self; 6] = [Self::Down, Self::Panic, Self::Frozen, Self::Fault, Self::Transfer, Self::Certificate];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
@@ -51,6 +53,7 @@ impl AlertKind {
             Self::Frozen => "frozen",
             Self::Fault => "fault",
             Self::Transfer => "transfer",
+            Self::Certificate => "certificate",
         }
     }
 }
@@ -66,7 +69,7 @@ keys! {
             "Certificates in PEM that sign the webhook's; without it those count that the system trusts.";
         EVERY: Duration = "every", duration::<1_000, 86_400_000>, "\"10s\"",
             "How far two deliveries are apart at least. What happens meanwhile goes with the next.";
-        ON: BTreeSet<AlertKind> = "on", kinds, "[\"down\", \"panic\", \"frozen\", \"fault\", \"transfer\"]",
+        ON: BTreeSet<AlertKind> = "on", kinds, "[\"down\", \"panic\", \"frozen\", \"fault\", \"transfer\", \"certificate\"]",
             "What is told.";
     }
 }
@@ -153,7 +156,7 @@ mod tests {
                  [\"/usr/local/bin/page\", \"--team\", \"dns\"]",
                 "kofn.toml:3:11: alert.webhook: found \"hooks.example.test\"; a URL, such as \
                  \"https://hooks.example.test/dns\"",
-                "kofn.toml:4:7: alert.on[0]: found \"dwon\"; \"down\", \"panic\", \"frozen\", \"fault\" or \"transfer\"",
+                "kofn.toml:4:7: alert.on[0]: found \"dwon\"; \"down\", \"panic\", \"frozen\", \"fault\", \"transfer\" or \"certificate\"",
             ]
         );
     }

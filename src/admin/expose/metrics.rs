@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
 use super::{Metric, Sample, View, process};
-use crate::admin::api::{Family, Member, Pool, Zone, ZoneState};
+use crate::admin::api::{Family, Member, Pool, Secondary, Zone, ZoneState};
 use crate::metrics::{Event, Outcome, QueryType, Transport};
 
 pub(super) static METRICS: &[Metric] = &[
@@ -164,6 +164,79 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| members(view, |member, now| member.last_probe.map(|at| seconds(now) - seconds(at))),
     },
     Metric {
+        name: "kofn_member_certificate_end_timestamp_seconds",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "When the certificate ends that the member has shown to its https check, in seconds since 1970.",
+        samples: |view| members(view, |member, _| member.certificate_end.map(seconds)),
+    },
+    Metric {
+        name: "kofn_probes",
+        kind: Gauge,
+        labels: &["state"],
+        meaning: "Probes: all of them (`followed`), those whose last one failed (`failing`), and those that are overdue (`stale`).",
+        samples: |view| {
+            let health = &view.status.health;
+            let counts = [("followed", health.probes), ("failing", health.failing), ("stale", health.stale)];
+            counts.map(|(state, count)| sample([state], count as f64)).into()
+        },
+    },
+    Metric {
+        name: "kofn_frozen",
+        kind: Gauge,
+        labels: &[],
+        meaning: "1 while all verdicts stand still, because most probes fail and no witness answers.",
+        samples: |view| one(Some(f64::from(u8::from(view.status.health.frozen.is_some())))),
+    },
+    Metric {
+        name: "kofn_secondary_transfers",
+        kind: Counter,
+        labels: &["zone", "kind"],
+        meaning: "Transfers in: of differences (`incremental`), of the whole zone (`whole`), and looks at the primaries that failed (`failed`).",
+        samples: |view| {
+            let kinds = |secondary: &Secondary| {
+                let Secondary { zone, incremental, whole, failed, .. } = secondary;
+                [("incremental", incremental), ("whole", whole), ("failed", failed)]
+                    .map(|(kind, count)| sample([zone, kind], *count as f64))
+            };
+            view.status.transfers.secondaries.iter().flat_map(kinds).collect()
+        },
+    },
+    Metric {
+        name: "kofn_secondary_checked_timestamp_seconds",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "When a primary said last that there is nothing newer, in seconds since 1970.",
+        samples: |view| secondaries(view, |secondary| secondary.checked.map(seconds)),
+    },
+    Metric {
+        name: "kofn_secondary_expires_timestamp_seconds",
+        kind: Gauge,
+        labels: &["zone"],
+        meaning: "Until when the zone is served if no primary can be asked, in seconds since 1970.",
+        samples: |view| secondaries(view, |secondary| secondary.expires.map(seconds)),
+    },
+    Metric {
+        name: "kofn_watched_lag_seconds",
+        kind: Gauge,
+        labels: &["zone", "server"],
+        meaning: "For how long a server in `watch` has not served what this server serves; left out until it has answered once.",
+        samples: |view| {
+            let watched = view.status.transfers.watched.iter();
+            watched.filter_map(|at| Some(sample([&at.zone, &at.server.to_string()], at.lag?))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_certificate_end_timestamp_seconds",
+        kind: Gauge,
+        labels: &["file", "names"],
+        meaning: "When a certificate of the encrypted doors ends, in seconds since 1970.",
+        samples: |view| {
+            let certificates = view.status.certificates.iter();
+            certificates.map(|shown| sample([&shown.file, &shown.names.join(" ")], seconds(shown.ends))).collect()
+        },
+    },
+    Metric {
         name: "process_resident_memory_bytes",
         kind: Gauge,
         labels: &[],
@@ -224,6 +297,11 @@ fn queries(view: &View) -> Vec<Sample> {
 fn zones(view: &View, value: fn(&Zone) -> Option<f64>) -> Vec<Sample> {
     let zones = view.status.zones.iter();
     zones.filter_map(|zone| Some(sample([&zone.name], value(zone)?))).collect()
+}
+
+fn secondaries(view: &View, value: fn(&Secondary) -> Option<f64>) -> Vec<Sample> {
+    let secondaries = view.status.transfers.secondaries.iter();
+    secondaries.filter_map(|secondary| Some(sample([&secondary.zone], value(secondary)?))).collect()
 }
 
 fn families(view: &View, value: fn(&Family) -> f64) -> Vec<Sample> {
