@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{Primary, PrimaryTls, Trust};
 use crate::transfer::tsig::{Key, Signer, Unverified, Verifier};
 use crate::transfer::{Misbehaviour, Question, Response, ask};
-use crate::wire::Name;
+use crate::wire::{Name, Rcode};
 use crate::zone::Serial;
 
 /// Why a primary gave nothing.
@@ -64,7 +64,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Asks by UDP, then by TCP when nothing comes or not all.
+    /// Asks by UDP, then by TCP when nothing comes, or not all, or a refusal.
     pub(super) async fn ask_short<T>(
         &self,
         question: &Question,
@@ -86,7 +86,7 @@ impl Peer {
         Ok(read(&answers.next(Instant::now() + SILENCE).await?)?)
     }
 
-    /// The first answer that fits; `None` if it is truncated. What does not fit may be forged, and the true one still comes.
+    /// The first answer that fits; `None` if TCP may have more: it is truncated, or REFUSED, as Knot does with catalogs. What does not fit may be forged, and the true one still comes.
     async fn ask_udp(&self, question: &Question) -> Result<Option<Vec<u8>>, PullError> {
         let addr = self.primary.addr;
         let socket = UdpSocket::bind(unspecified(addr)).await.map_err(failed)?;
@@ -101,6 +101,7 @@ impl Peer {
             match Response::read(answer, question) {
                 Err(Misbehaviour::NotTheAnswer | Misbehaviour::Malformed) => continue,
                 Ok(response) if response.truncated => return Ok(None),
+                Err(Misbehaviour::Refused(Rcode::REFUSED)) => return Ok(None),
                 _ => {}
             }
             verify(verifier.as_mut(), answer, question)?;

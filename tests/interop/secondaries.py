@@ -113,7 +113,8 @@ zone "{apex}" {{ type secondary; file "{apex}.zone"; primaries {{ {LOOPBACK} por
 """)
 
 
-def named(folder, stanzas):
+def named(folder, stanzas, options=""):
+    """BIND with these zones; `options` are further lines of its options."""
     port = peers.free_port()
     (folder / "named.conf").write_text(f"""key "{KEY}" {{ algorithm {ALGORITHM}; secret "{SECRET}"; }};
 options {{
@@ -130,7 +131,7 @@ options {{
   max-retry-time 5;
   min-retry-time 1;
   serial-query-rate 1000;
-}};
+{options}}};
 controls {{ }};
 {stanzas}""")
     return peers.Server("bind", [peers.daemon("named", folder), "-g", "-n", "1", "-c", "named.conf"], port, folder)
