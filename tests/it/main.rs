@@ -11,6 +11,7 @@
 //! large    a zone of many names that is read again
 //! probing  dead backends and the hands they leave
 //! transfers   zones that others take: whole, as differences, signed, over a restart
+//! secondaries zones between two kofns: expiry, several primaries, hundreds at once, policies that change
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! chaos       fifty backends that die, hang, flap and come back, and the answers meanwhile
 //! spread      the worst overload against the optimum, and what holds for every ring
@@ -34,6 +35,7 @@ mod layers;
 mod probing;
 mod reload;
 mod scenarios;
+mod secondaries;
 mod serve;
 mod simulate;
 mod spread;

@@ -7,13 +7,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::{Message, Query};
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::{DEADLINE, Run, Scratch, eventually};
 
 /// How long a reply may take; a server that answers at all answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The EDNS option.
+const EXTENDED_ERROR: u16 = 15;
 
 pub(crate) struct Server {
     pub(crate) scratch: Scratch,
@@ -121,14 +123,33 @@ impl Client {
     /// Asks by UDP.
     #[track_caller]
     pub(crate) fn ask(&self, name: &str, rtype: RecordType) -> Message {
+        self.send(&question(name, rtype))
+    }
+
+    /// Asks with EDNS, and gives the rcode and the codes of the extended errors (RFC 8914).
+    #[track_caller]
+    pub(crate) fn errors(&self, name: &str, rtype: RecordType) -> (ResponseCode, Vec<u16>) {
+        let mut question = question(name, rtype);
+        question.edns = Some(Edns::new());
+        let reply = self.send(&question);
+        let options = reply.edns.iter().flat_map(|edns| edns.options().as_ref());
+        let codes = options.filter(|(code, _)| u16::from(*code) == EXTENDED_ERROR).map(|(_, option)| {
+            let octets: Vec<u8> = option.try_into().expect("an option");
+            u16::from_be_bytes([octets[0], octets[1]])
+        });
+        (reply.metadata.response_code, codes.collect())
+    }
+
+    #[track_caller]
+    fn send(&self, question: &Message) -> Message {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.connect(self.0).expect("the server's address");
-        let question = question(name, rtype);
         socket.send(&question.to_vec().expect("a question")).expect("to send");
         let mut octets = [0; 4096];
-        let length = socket.recv(&mut octets).unwrap_or_else(|error| panic!("no reply for {name} {rtype}: {error}"));
-        checked(&question, &octets[..length])
+        let length =
+            socket.recv(&mut octets).unwrap_or_else(|error| panic!("no reply for {:?}: {error}", question.queries));
+        checked(question, &octets[..length])
     }
 
     /// Asks by TCP.
