@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -48,7 +49,12 @@ class Network:
         subprocess.run([*self.enter, *command], check=True)
 
     def backend(self, address):
-        return subprocess.Popen([*self.enter, sys.executable, "-c", BACKEND, address])
+        """A backend that takes connections by now: the first check must not find it dead."""
+        process = subprocess.Popen([*self.enter, sys.executable, "-c", BACKEND, address])
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((address, 443), 1):
+                return process
+            time.sleep(peers.PAUSE)
 
     def knot(self, folder):
         """The provider, whose file says nothing of where Knot keeps what is its own."""
@@ -126,6 +132,20 @@ def hidden_primary(tally, network, backends):
         backends[BACKENDS[1]] = network.backend(BACKENDS[1])
 
 
+def nameservers(tally, network):
+    """NOTIFY goes to the servers of the NS set that may transfer by address alone; nothing else names the provider here."""
+    folder = copied("hidden-primary")
+    zone, policy = folder / "zones" / f"{APEX}.zone", folder / "zones" / f"{APEX}.toml"
+    zone.write_text(zone.read_text().replace("ns2.provider.test.", "ns9") + f"ns9 A {PROVIDER}\n")
+    policy.write_text(f'[transfer]\nto = ["{PROVIDER}"]\n')
+    provider = folder / "provider.knot.conf"
+    provider.write_text(provider.read_text().replace("    key: provider\n", ""))
+    with network.knot(folder) as knot, network.kofn(folder) as kofn:
+        for serial in (1, 2):
+            zone.write_text(zone.read_text().replace(f"({serial - 1} ", f"({serial} "))
+            tally.check(soon(lambda: serial_of(knot, APEX) == serial), f"NS set: it is not told of {serial}:\n{knot.log}\n{kofn.log}")
+
+
 def overlay(tally, network, backends):
     folder = copied("overlay")
     with network.knot(folder) as knot:
@@ -176,6 +196,7 @@ def inside():
         with contextlib.ExitStack() as stack:
             stack.callback(lambda: [process.kill() for process in backends.values()])
             hidden_primary(tally, network, backends)
+            nameservers(tally, network)
             overlay(tally, network, backends)
             sub_zone(tally, network)
     return tally.end()

@@ -92,11 +92,13 @@ fn a_change_is_a_difference_and_is_told_until_it_is_acknowledged() {
     let told = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     told.set_read_timeout(Some(PATIENCE)).expect("an option");
     let notify = told.local_addr().expect("bound");
-    let server = Server::start(scratch(&format!("to = [\"127.0.0.1\"]\nnotify = [\"{notify}\"]")));
+    let settings = format!("to = [\"127.0.0.1\"]\nnotify = [\"{notify}\"]\nnotify_source = \"127.0.0.9\"");
+    let server = Server::start(scratch(&settings));
     let mut buffer = [0; 512];
     let mut next = |answer: bool| {
         let (octets, from) = told.recv_from(&mut buffer).expect("a NOTIFY");
         assert_eq!(buffer[2] >> 3 & 15, 4, "the opcode");
+        assert_eq!(from.ip().to_string(), "127.0.0.9", "notify_source");
         if answer {
             told.send_to(&bare_reply(&buffer[..octets], Rcode::NOERROR, true), from).expect("sent");
         }
