@@ -1,8 +1,10 @@
 //! One question to one primary: by UDP, TCP or TLS, signed or not, and its answer message by message.
 
+#[cfg(feature = "encrypted")]
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(feature = "encrypted")]
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::{Primary, PrimaryTls, Trust};
+#[cfg(feature = "encrypted")]
+use crate::config::Trust;
+use crate::config::{Primary, PrimaryTls};
 use crate::transfer::tsig::{Key, Signer, Unverified, Verifier};
 use crate::transfer::{Misbehaviour, Question, Response, ask};
 use crate::wire::{Name, Rcode};
