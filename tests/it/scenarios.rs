@@ -6,14 +6,21 @@
 //! zone example.test.          a master file
 //! policy example.test.        its policy
 //! settings                    kofn.toml
-//! drains                      drains.toml
+//! drains                      drains.toml, from here on
 //! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX nsid
 //!                             cookie=HEX class=CH, and cookie=again for the one that the last reply gave
 //!     NOERROR aa answer       rcode, flags that are set, how the reply is counted, and the scope of a client subnet
 //!     > www.example.test. …   answer, in any order; `authority:` and `additional:` begin the other sections
+//! deal www.example.test. A    the same question until all hands have been dealt: each hand's share of the answers
+//! probe 192.0.2.1 passes      what a probe finds: passes | fails: REASON | drains and …
+//! probe 192.0.2.1 F P F       the same in a row, and the verdict after each
+//! wait 5s                     the clock stands still otherwise
+//! witnesses are silent        what they say when they are asked now: answer | are silent
+//! status www.example.test.    the members of a pool as they stand, and when the next probe comes, but for jitter
+//! probes                      who is probed, and by which check
 //! ```
 //!
-//! Replies are decoded by hickory-proto, which shares no line with what wrote them.
+//! Where an address is asked by several checks, `by CHECK` stands behind it; `all` stands for every address. Replies are decoded by hickory-proto, which shares no line with what wrote them.
 
 #![expect(clippy::unwrap_used, reason = "a transcript that cannot be read is a failed test")]
 
@@ -26,15 +33,18 @@ use data_encoding::HEXLOWER;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 use kofn::answer::{Client, Dealer, Outcome, answer};
-use kofn::config::{Settings, ZonePolicy, read_drains};
-use kofn::drain::Drains;
+use kofn::config::{Settings, ZonePolicy};
 use kofn::metrics::Transport;
-use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
+use kofn::snapshot::{Snapshot, ZoneSource};
 use kofn::wire::{Class, Name, Type};
 use kofn::zone::{Zone, text};
 
-#[test]
-fn every_transcript_is_as_written() {
+mod world;
+
+use world::{World, shares};
+
+#[tokio::test(start_paused = true)]
+async fn every_transcript_is_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&folder).expect("the folder of transcripts").map(|entry| entry.unwrap().path()).collect();
@@ -42,52 +52,58 @@ fn every_transcript_is_as_written() {
     assert!(files.len() > 2, "only {files:?}");
     let mut differences = String::new();
     for file in &files {
-        run(file, &mut differences);
+        run(file, &mut differences).await;
     }
     assert!(differences.is_empty(), "\n{differences}");
 }
 
-fn run(file: &Path, differences: &mut String) {
+async fn run(file: &Path, differences: &mut String) {
     let source = std::fs::read_to_string(file).unwrap();
-    let mut sources: Vec<ZoneSource> = Vec::new();
-    let (mut settings, mut drains) = (Settings::default(), Drains::default());
-    let (mut snapshot, mut last_cookie) = (None, Vec::new());
+    let (mut world, mut last_cookie) = (World::default(), Vec::new());
     for block in blocks(&source) {
-        let mut words = block.head.split_whitespace();
-        match words.next().unwrap() {
-            "zone" => {
-                let apex = name(words.next().unwrap());
-                let loaded = text::read_bytes(block.text.as_bytes(), file, Some(&apex), &text::Limits::default());
-                assert_eq!(loaded.faults.errors(), 0, "{}: {:?}", file.display(), loaded.faults);
-                let zone = Zone::build(&apex, &loaded.records).unwrap();
-                sources.push(ZoneSource { apex, zone: Some(Arc::new(zone)), policy: Arc::default() });
+        let (verb, words) = block.head.split_once(' ').unwrap_or((block.head, ""));
+        let mut words = words.split_whitespace();
+        let shown = match verb {
+            "zone" | "policy" | "settings" => {
+                configure(&mut world, &block, file);
+                None
             }
-            "policy" => {
-                let source = sources.last_mut().expect("the zone stands before its policy");
-                let policy = ZonePolicy::parse(&block.text, file, source.apex.borrow());
-                source.policy = Arc::new(policy.unwrap_or_else(|faults| panic!("{faults:?}")));
+            "ask" => Some(ask(&world.snapshot(), words, &mut Dealer::new(1), &mut last_cookie)),
+            "deal" => {
+                let lap = world.lap(words.next().unwrap(), rtype(words.next().unwrap()));
+                let (snapshot, mut dealer) = (world.snapshot(), Dealer::new(1));
+                let question = || block.head.split_whitespace().skip(1);
+                let reply = |_| hand(&ask(&snapshot, question(), &mut dealer, &mut last_cookie));
+                Some(shares((0..lap).map(reply)))
             }
-            "settings" => settings = Settings::parse(&block.text, file).unwrap(),
-            "drains" => drains = read_drains(&block.text, file).unwrap_or_else(|faults| panic!("{faults:?}")),
-            "ask" => {
-                let snapshot = snapshot.get_or_insert_with(|| publish(&sources, &settings, &drains));
-                let reply = ask(snapshot, words, &mut last_cookie);
-                let expected = block.text.trim_end();
-                if reply != normal(expected) {
-                    let at = format!("{}:{}: {}", file.display(), block.line, block.head);
-                    writeln!(differences, "{at}\n--- written\n{expected}\n--- replied\n{reply}\n").unwrap();
-                }
-            }
-            other => panic!("{}:{}: {other}?", file.display(), block.line),
+            _ => world.step(&block).await,
+        };
+        let (shown, expected) = (shown.unwrap_or_default(), block.text.trim_end());
+        if !matches!(verb, "zone" | "policy" | "settings" | "drains") && shown != normal(expected) {
+            let at = format!("{}:{}: {}", file.display(), block.line, block.head);
+            writeln!(differences, "{at}\n--- written\n{expected}\n--- replied\n{shown}\n").unwrap();
         }
     }
 }
 
-fn publish(sources: &[ZoneSource], settings: &Settings, drains: &Drains) -> Arc<Snapshot> {
-    let publisher = Publisher::new(Arc::new(settings.clone()), Facts::default());
-    publisher.replace_drains(drains.clone());
-    publisher.replace_zones(sources.to_vec());
-    publisher.reader().load()
+fn configure(world: &mut World, block: &Block<'_>, file: &Path) {
+    match block.head.split_once(' ').unwrap_or((block.head, "")) {
+        ("zone", apex) => {
+            let apex = name(apex);
+            let loaded = text::read_bytes(block.text.as_bytes(), file, Some(&apex), &text::Limits::default());
+            assert_eq!(loaded.faults.errors(), 0, "{}: {:?}", file.display(), loaded.faults);
+            let zone = Zone::build(&apex, &loaded.records).unwrap();
+            world.sources.push(ZoneSource { apex, zone: Some(Arc::new(zone)), policy: Arc::default() });
+        }
+        ("policy", apex) => {
+            let of = |source: &&mut ZoneSource| source.apex == name(apex);
+            let source = world.sources.iter_mut().find(of).expect("the zone stands before its policy");
+            let policy = ZonePolicy::parse(&block.text, file, source.apex.borrow());
+            source.policy = Arc::new(policy.unwrap_or_else(|faults| panic!("{faults:?}")));
+        }
+        _ => world.settings = Settings::parse(&block.text, file).unwrap(),
+    }
+    world.edited = true;
 }
 
 struct Block<'a> {
@@ -110,8 +126,13 @@ fn blocks(source: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>, last_cookie: &mut Vec<u8>) -> String {
-    let (owner, rtype) = (name(words.next().unwrap()), Type::from_text(words.next().unwrap().as_bytes()).unwrap());
+fn ask<'a>(
+    snapshot: &Snapshot,
+    mut words: impl Iterator<Item = &'a str>,
+    dealer: &mut Dealer,
+    last_cookie: &mut Vec<u8>,
+) -> String {
+    let (owner, rtype) = (name(words.next().unwrap()), rtype(words.next().unwrap()));
     let mut client = Client { address: IpAddr::from([192, 0, 2, 1]), transport: Transport::Udp, now: 1_700_000_000 };
     let (mut class, mut size, mut flags, mut options) = (Class::IN, None, 0u8, Vec::new());
     for word in words {
@@ -142,7 +163,7 @@ fn ask<'a>(snapshot: &Snapshot, mut words: impl Iterator<Item = &'a str>, last_c
         message.extend(options);
     }
     let mut buffer = vec![0; 65535];
-    match answer(snapshot, &message, &client, &mut Dealer::new(1), &mut buffer) {
+    match answer(snapshot, &message, &client, dealer, &mut buffer) {
         Outcome::Reply { len, label, .. } => {
             let reply = Message::from_vec(&buffer[..len]).unwrap_or_else(|error| panic!("{owner} {rtype}: {error}"));
             let mut scope = String::new();
@@ -207,6 +228,15 @@ fn lines(records: &[Record]) -> Vec<String> {
     records.iter().map(line).collect()
 }
 
+/// The addresses of a reply and their TTL.
+fn hand(reply: &str) -> String {
+    let records: Vec<Vec<&str>> =
+        reply.lines().filter(|line| line.starts_with('>')).map(|line| line.split(' ').collect()).collect();
+    let addresses: Vec<&str> = records.iter().map(|record| record[5]).collect();
+    let ttl = records.first().map_or("-", |record| record[2]);
+    format!("{} for {ttl}s", addresses.join(" "))
+}
+
 /// The lines with one space between words, and the records of each section sorted.
 fn normal(text: &str) -> String {
     let mut sections: Vec<Vec<String>> = vec![Vec::new()];
@@ -225,4 +255,8 @@ fn normal(text: &str) -> String {
 
 fn name(text: &str) -> Name {
     Name::from_text(text.as_bytes()).unwrap()
+}
+
+fn rtype(text: &str) -> Type {
+    Type::from_text(text.as_bytes()).unwrap()
 }
