@@ -34,6 +34,8 @@ pub struct Belief {
     pub testimony: Option<Testimony>,
     /// Since when verdicts are frozen, if they are.
     pub frozen: Option<Instant>,
+    /// When they last ceased to be.
+    pub thawed: Option<Instant>,
     /// How often they have been since the start.
     pub freezes: u64,
     /// How many flips to down wait for a witness.
@@ -50,8 +52,20 @@ impl Belief {
         self.guarded && (self.frozen.is_some() || self.withheld > 0)
     }
 
+    /// Whether a probe that was begun then may tell of a cut that is over: its failure says nothing of the member.
+    pub fn has_thawed_since(&self, begun: Instant) -> bool {
+        self.thawed.is_some_and(|thawed| begun < thawed)
+    }
+
     pub(super) fn most_fail(&self) -> bool {
         2 * self.failing > self.probes
+    }
+
+    /// Ends a freeze, if there is one.
+    pub(super) fn thaw(&mut self, now: Instant) {
+        if self.frozen.take().is_some() {
+            self.thawed = Some(now);
+        }
     }
 }
 
@@ -183,6 +197,22 @@ mod tests {
         assert_eq!(world.verdicts(), "~.........");
         world.results("F");
         assert_eq!((world.testify(true), world.verdicts().as_str()), (1, "x........."));
+    }
+
+    #[test]
+    fn the_end_of_a_freeze_parts_the_probes_begun_before_it_from_those_after() {
+        let mut world = World::new(true);
+        let begun = world.now;
+        world.wait(1);
+        world.testify(true);
+        assert!(!world.table.belief().has_thawed_since(begun), "nothing was frozen");
+        world.results("FFFFFFFFFF");
+        world.results("FFFFFFFFFF");
+        world.testify(false);
+        assert!(!world.table.belief().has_thawed_since(begun), "it lasts");
+        world.testify(true);
+        assert!(world.table.belief().has_thawed_since(begun));
+        assert!(!world.table.belief().has_thawed_since(world.now));
     }
 
     #[test]

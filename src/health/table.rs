@@ -121,7 +121,7 @@ impl Table {
         if belief.frozen.is_some() && (!passed || belief.most_fail()) {
             return None;
         }
-        belief.frozen = None;
+        belief.thaw(now);
         let doubt = |record: &Record| (record.is_doubtful() != doubtful).then(|| Change::Doubt(key.clone()));
         belief.withheld -= usize::from(record.withheld.is_some());
         if !passed && belief.guarded && record.would_fall(rules, now) {
@@ -165,7 +165,7 @@ impl Table {
         let Inner { records, belief } = &mut *self.lock();
         belief.testimony = Some(testimony);
         if testimony.answered {
-            belief.frozen = None;
+            belief.thaw(now);
             let heard = |since, _: &Rules| since <= testimony.asked;
             return release(records, belief, now, heard);
         }

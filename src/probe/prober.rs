@@ -53,6 +53,7 @@ pub struct Prober {
 struct Running {
     id: ProbeId,
     runs_a_command: bool,
+    begun: Instant,
     handle: AbortHandle,
 }
 
@@ -154,7 +155,8 @@ impl Prober {
             let (asker, held) = (self.askers.of(&check), self.holds.sender(id));
             let handle = self.running.spawn(async move { asker.probe(key.address, held).await });
             self.commands += usize::from(check.runs_a_command());
-            self.handles.insert(handle.id(), Running { id, runs_a_command: check.runs_a_command(), handle });
+            self.handles
+                .insert(handle.id(), Running { id, runs_a_command: check.runs_a_command(), begun: now(), handle });
         }
     }
 
@@ -163,7 +165,7 @@ impl Prober {
             Ok((task, ended)) => (task, Some(ended)),
             Err(error) => (error.id(), None),
         };
-        let Running { id, runs_a_command, .. } =
+        let Running { id, runs_a_command, begun, .. } =
             self.handles.remove(&task).expect("each task is noted where it starts");
         self.commands -= usize::from(runs_a_command);
         // Its record may be gone, and then nobody asks any more.
@@ -189,6 +191,7 @@ impl Prober {
                 complain(&mut self.complained, &failure);
                 Ending::Nothing
             }
+            Err(_) if self.table.belief().has_thawed_since(begun) => Ending::Nothing,
             result => {
                 let change = self.table.observe(key, result.map_err(Reason::new), now());
                 if let Some(Change::Flip(flip)) = &change {
