@@ -29,6 +29,9 @@ pub(super) enum PullError {
     /// It cannot prove to be the primary.
     #[error(transparent)]
     Unverified(#[from] Unverified),
+    /// It does not say what it minds about our signature (RFC 8945 section 5.2 has it say so).
+    #[error("it answered NOTAUTH: it does not take our key, its secret or our time")]
+    NotTaken,
     /// The connection failed.
     #[error("{0}")]
     Connection(String),
@@ -226,6 +229,7 @@ fn verify(verifier: Option<&mut Verifier>, message: &[u8], question: &Question) 
     let Some(verifier) = verifier else { return Ok(()) };
     match (verifier.verify(message, now()), Response::read(message, question)) {
         (Ok(_), _) => Ok(()),
+        (Err(Unverified::Missing), Err(Misbehaviour::Refused(Rcode::NOTAUTH))) => Err(PullError::NotTaken),
         (Err(Unverified::Missing), Err(refused @ Misbehaviour::Refused(_))) => Err(refused.into()),
         (Err(error), _) => Err(error.into()),
     }
@@ -251,3 +255,29 @@ fn now() -> u64 {
 const DOT: &[u8] = b"dot";
 /// One read a message where messages are full.
 const READ_AHEAD: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{TsigAlgorithm, TsigKey};
+    use crate::wire::Type;
+
+    /// PowerDNS answers so, where others say BADSIG or BADTIME.
+    #[test]
+    fn a_bare_notauth_to_a_signed_question_is_about_the_signature() {
+        let apex = Name::from_text(b"test").unwrap();
+        let question = Question { id: 7, apex: apex.clone(), qtype: Type::SOA };
+        let answer = |rcode: u8| {
+            let mut octets = ask(&question, None);
+            (octets[2], octets[3]) = (0x84, rcode);
+            octets
+        };
+        let key = Key::new(&apex, &TsigKey { algorithm: TsigAlgorithm::HmacSha256, secret: [7; 32].into() });
+        let mut verifier = Signer::new(key).into_verifier();
+        let mut verdict = |rcode| verify(Some(&mut verifier), &answer(rcode), &question);
+        assert_eq!(verdict(9), Err(PullError::NotTaken));
+        assert_eq!(verdict(5), Err(Misbehaviour::Refused(Rcode(5)).into()));
+        assert_eq!(verdict(0), Err(Unverified::Missing.into()), "NOERROR without a signature");
+        assert_eq!(verify(None, &answer(9), &question), Ok(()), "whoever reads it judges it");
+    }
+}

@@ -32,7 +32,9 @@ pub(super) struct Pulled {
 /// How a zone came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
+    /// Whole, whatever was asked for.
     Axfr,
+    /// As differences.
     Ixfr,
 }
 
@@ -114,7 +116,8 @@ async fn differences(
     match receive(peer, &question, Some(ours.serial()), links, limits).await? {
         Received::UpToDate(found) if expected.is_after(found) => Err(Misbehaviour::Older { expected, found }.into()),
         Received::UpToDate(_) => Ok(None),
-        Received::Whole(records) => whole(apex, records, expected, How::Ixfr).await.map(Some),
+        // A primary without the differences answers with the zone (RFC 1995 section 4).
+        Received::Whole(records) => whole(apex, records, expected, How::Axfr).await.map(Some),
         Received::Changes(deltas, soa) => {
             let (ours, apex) = (Arc::clone(ours), apex.clone());
             let work = move || {

@@ -1,4 +1,5 @@
 """NSD, Knot, BIND and PowerDNS as primaries of zones whose files change under them; each tells a secondary by NOTIFY."""
+import glob
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ KEY, SECRET = "transfer-key", "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IQ=="
 
 class Primary:
     """A primary of `zones` (apex → text) that tells and serves the secondary at `port`, signed if `key`."""
+    has_clock = True   # whether faketime can put its clock wrong
 
     def __init__(self, topic, zones, port, key):
         self.folder = peers.fresh(f"{topic}/{self.name}")
@@ -35,6 +37,7 @@ class Primary:
         beside = self.folder / "new"
         beside.write_text(text)
         os.replace(beside, self.file(apex))
+        os.utime(self.file(apex))   # BIND does not read a file that was written before it read the one before
 
     def change(self, apex, text):
         """Serves another state of a zone."""
@@ -44,16 +47,20 @@ class Primary:
     def reload(self, _apex):
         os.kill(self.server.process.pid, signal.SIGHUP)
 
-    def start(self):
-        self.server = peers.Server(self.name, self.command, self.own_port, self.folder, self.zones)
+    def start(self, clock=None):
+        """`clock` says how far its clock is off, as faketime reads it."""
+        # The program faketime would stay between us and the server, and end without it.
+        library = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+        lie = [peers.program("env"), f"LD_PRELOAD={library}", f"FAKETIME={clock}", "FAKETIME_DONT_FAKE_MONOTONIC=1"] if clock else []
+        self.server = peers.Server(self.name, lie + self.command, self.own_port, self.folder, self.zones)
 
     def stop(self):
         self.server.stop()
 
 
 class Nsd(Primary):
-    """Debian's NSD 4.6, set up like this, was seen to answer IXFR with the whole zone."""
-    name, has_ixfr = "nsd", False
+    """Keeps the last five differences, and answers IXFR from before them with the whole zone."""
+    name, has_ixfr = "nsd", True
 
     def configure(self):
         key = KEY if self.key else "NOKEY"
@@ -126,20 +133,25 @@ zone:
 
 
 class Bind(Primary):
-    name, has_ixfr = "bind", True
+    """Its allocator asks for the time before faketime is ready to tell it."""
+    name, has_ixfr, has_clock = "bind", True, False
+
+    def doors(self):
+        """Lines before and lines of its options, and who may have the zones."""
+        return "", f"listen-on port {self.own_port} {{ {LOOPBACK}; }};", f"{{ {f'key {KEY};' if self.key else f'{LOOPBACK};'} }}"
 
     def configure(self):
         key = f"key {KEY};" if self.key else ""
-        allow = key or f"{LOOPBACK};"
+        before, listen, allow = self.doors()
         stanzas = "".join(f"""zone "{apex}" {{
   type primary; file "{self.file(apex)}"; ixfr-from-differences yes; notify explicit;
-  also-notify {{ {LOOPBACK} port {self.port} {key[:-1]}; }}; allow-transfer {{ {allow} }};
+  also-notify {{ {LOOPBACK} port {self.port} {key[:-1]}; }}; allow-transfer {allow};
 }};
 """ for apex in self.zones)
         (self.folder / "named.conf").write_text(f"""key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};
-options {{
+{before}options {{
   directory "{self.folder}";
-  listen-on port {self.own_port} {{ {LOOPBACK}; }};
+  {listen}
   listen-on-v6 {{ none; }};
   pid-file "{self.folder}/named.pid";
   session-keyfile none;
@@ -159,6 +171,29 @@ controls {{ }};
 
     def argv(self):
         return [peers.daemon("named", self.folder), "-g", "-n", "1", "-c", "named.conf"]
+
+
+class BindByTls(Bind):
+    """Gives its zones by TLS alone, with a certificate for ns.test of the authority in the file `authority`."""
+    name = "bind-tls"
+
+    def doors(self):
+        before, listen, _ = super().doors()
+        self.tls_port, self.authority = peers.free_port(), self.folder / "authority.pem"
+        certify(self.folder, "authority")
+        certify(self.folder, "ns.test", "authority")
+        before += f'tls own {{ cert-file "{self.folder}/ns.test.pem"; key-file "{self.folder}/ns.test.key"; }};\n'
+        listen += f"\n  listen-on port {self.tls_port} tls own {{ {LOOPBACK}; }};"
+        return before, listen, f"port {self.tls_port} transport tls {{ {LOOPBACK}; }}"
+
+
+def certify(folder, name, authority=None):
+    """NAME.pem and NAME.key in `folder`, of itself or of an authority there."""
+    by = ["-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-addext", f"subjectAltName=DNS:{name}",
+          "-addext", "basicConstraints=critical,CA:FALSE"] if authority else []
+    subprocess.run([peers.program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *by],
+                   cwd=folder, check=True, capture_output=True, timeout=peers.PATIENCE)
 
 
 class PowerDns(Primary):

@@ -147,6 +147,20 @@ fn what_a_primary_breaks_changes_nothing_and_is_said() {
 }
 
 #[test]
+fn a_whole_zone_in_answer_to_ixfr_counts_as_whole() {
+    let answer: Answer = Arc::new(Mutex::new(honest(5)));
+    let primary = Primary::start(&answer);
+    let server = secondary(&primary);
+    serves(&server, "the zone is served");
+    *answer.lock().expect("no test panics in it") = honest(6);
+    let taken = server.kofn(&["transfer", "retry", "z.test"]);
+    assert_eq!(taken.code, 0, "{taken:?}");
+    let zone = &server.kofn(&["transfer", "status", "z.test", "--json"]).json()["secondaries"][0];
+    let counts = ["incremental", "whole"].map(|kind| zone[kind].as_u64());
+    assert_eq!(counts, [Some(0), Some(2)], "{zone}");
+}
+
+#[test]
 fn a_restart_serves_at_once_and_a_file_beside_from_is_a_fault() {
     let answer: Answer = Arc::new(Mutex::new(honest(5)));
     let primary = Primary::start(&answer);
