@@ -213,6 +213,10 @@ impl fmt::Display for Words<'_> {
                 let first = presented.first().map(|first| first.split('"').nth(1).unwrap_or(first));
                 first.map_or(Ok(()), |first| write!(f, ", but for {first}"))
             }
+            // Which rustls has no word for: it hands on the name that the verifier beneath it has.
+            E::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                f.write_str("marked as an authority's (CA:TRUE), not as a server's")
+            }
             other => write!(f, "not valid: {other}"),
         }
     }
@@ -223,7 +227,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use jiff::SignedDuration;
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -246,7 +250,10 @@ mod tests {
         params.not_before = (SystemTime::now() - Duration::from_hours(2400)).into();
         params.not_after = SystemTime::from(Timestamp::now() + left).into();
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, issuer).unwrap();
+        acceptor(&params.signed_by(&key, issuer).unwrap(), &key)
+    }
+
+    fn acceptor(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -302,6 +309,18 @@ mod tests {
         if let Ok(system) = system {
             let refused = handshake(&system, server(&issuer, "www.example.test", DAYS)).await.map(drop);
             assert_eq!(refused, Err("certificate by an authority that is not trusted".to_owned()));
+        }
+    }
+
+    /// As `openssl req -x509` makes it when it is told nothing else, and however it is trusted.
+    #[tokio::test]
+    async fn a_server_that_shows_the_certificate_of_an_authority_is_refused_in_words() {
+        let mut params = CertificateParams::new(vec!["www.example.test".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let words = "certificate marked as an authority's (CA:TRUE), not as a server's";
+        for client in [trusting(&own), trusting(&authority("another"))] {
+            assert_eq!(handshake(&client, acceptor(own.as_ref(), own.key())).await.map(drop), Err(words.to_owned()));
         }
     }
 
