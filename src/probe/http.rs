@@ -330,6 +330,25 @@ mod tests {
         assert_eq!(body, "the first 64 KiB of the body lack \"x\"");
     }
 
+    /// Says `start`, and then `more` again and again, slower than any limit of octets would notice, until the probe hangs up.
+    async fn drip(mut stream: impl AsyncWrite + Unpin, start: &[u8], more: &[u8]) {
+        let mut written = stream.write_all(start).await;
+        let mut pause = tokio::time::interval(Duration::from_millis(10));
+        while written.is_ok() {
+            pause.tick().await;
+            written = stream.write_all(more).await.and(stream.flush().await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_drips_ends_at_the_timeout() {
+        let (target, server) =
+            server(async |stream: TcpStream| drip(stream, b"HTTP/1.1 200 OK\r\nA: ", b"a").await).await;
+        let failure = probe(target, &check(), Deadline::after(SHORT)).await.expect_err("a drip");
+        assert_eq!(failure.to_string(), "timed out after 100ms waiting for the response head");
+        server.await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_body_that_drips_ends_at_the_timeout() {
         let (target, server) = server(async move |mut stream: TcpStream| {
@@ -510,17 +529,76 @@ mod tests {
             });
             let found = probe(endless.await, &holding("x"), LONG).await;
             assert_eq!(found, Err("the first 64 KiB of the body lack \"x\"".to_owned()));
-            let drip = server(async |mut stream: TlsStream<TcpStream>| {
+            let waits = server(async |mut stream: TlsStream<TcpStream>| {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na").await.unwrap();
                 stream.flush().await.unwrap();
                 // The probe hangs up.
                 let _ = stream.read_u8().await;
             });
-            let found = probe(drip.await, &holding("x"), Duration::from_secs(1)).await;
+            let found = probe(waits.await, &holding("x"), Duration::from_secs(1)).await;
             assert_eq!(found, Err("timed out after 1s waiting for the response body".to_owned()));
             let closed = server(async |mut stream: TlsStream<TcpStream>| stream.shutdown().await.unwrap());
             let found = probe(closed.await, &check(), LONG).await;
             assert_eq!(found, Err("connection closed before the end of the response head".to_owned()));
+        }
+
+        #[tokio::test]
+        async fn whatever_is_slow_without_an_end_ends_at_the_timeout() {
+            const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+            const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            for (start, more, what) in [
+                (&b""[..], &b""[..], "head"),
+                (b"HTTP/1.1 200 OK\r\nA: ", b"a", "head"),
+                (HEAD, b"a", "body"),
+                (CHUNKED, b"1\r\na\r\n", "body"),
+            ] {
+                let target = server(async move |stream: TlsStream<TcpStream>| drip(stream, start, more).await).await;
+                let found = probe(target, &holding("x"), Duration::from_secs(1)).await;
+                let words = format!("timed out after 1s waiting for the response {what}");
+                assert_eq!(found, Err(words), "{}", start.escape_ascii());
+            }
+        }
+
+        #[tokio::test]
+        async fn a_port_that_is_closed_is_refused() {
+            let target = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+            assert_eq!(probe(target, &check(), LONG).await, Err("connection refused".to_owned()));
+        }
+
+        #[tokio::test]
+        async fn a_session_is_asked_again_and_its_end_without_a_farewell_is_told() {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = listener.local_addr().unwrap();
+            let server = tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                drop(listener);
+                let mut stream = acceptor().accept(stream).await.unwrap();
+                for _ in 0..2 {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        request.push(stream.read_u8().await.unwrap());
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                }
+                stream
+            });
+            let client = tls::Client::new(&Trust::Anyone, &[]).unwrap();
+            let check = &HttpCheck { port: target.port(), hold: true, ..holding("ok") };
+            let page = || Page { check, tls: Some(&client), deadline: Deadline::after(LONG) };
+            let (address, notice) = (target.ip(), &mut Notice::default());
+            let first = page().probe(address, None, notice).await;
+            let Ok(Kept::Fresh { sender, closed }) = first else { panic!("a session is left") };
+            let closed = tokio::spawn(closed);
+            let Ok(Kept::Same(sender)) = page().probe(address, sender, notice).await else {
+                panic!("it is asked again")
+            };
+            // A crash: the kernel closes the connection, and nobody is left who could end the session.
+            let (stream, _) = server.await.unwrap().into_inner();
+            drop(stream);
+            closed.await.expect("the end is told");
+            let failure =
+                page().probe(address, Some(sender), notice).await.map(drop).expect_err("nobody listens any more");
+            assert_eq!(failure.to_string(), "connection refused");
         }
 
         /// What a server without TLS says at once, and whether it then hangs up.

@@ -56,6 +56,38 @@ fn a_tcp_backend_that_dies_leaves_the_answers_and_comes_back() {
     a_dead_backend_leaves_and_comes_back(Farm::start(62, 4), "type = \"tcp\"");
 }
 
+/// There is no other probe for an hour: whoever is out within the test is out because its connection broke.
+fn a_crash_takes_it_out_between_two_probes(mut farm: Farm, check: &str) {
+    let scratch = farm_zone(&farm, check);
+    let policy = std::fs::read_to_string(scratch.path("zones/farm.test.toml")).expect("the policy");
+    let policy =
+        policy.replace("interval = \"100ms\"", "interval = \"1h\"").replace("timeout = \"100ms\"", "hold = true");
+    scratch.write("zones/farm.test.toml", &policy);
+    let mut server = Server::start(scratch);
+    assert_eq!(dealt(&server).len(), 4, "the first round found all well");
+    let dead = farm.kill(2);
+    let line = server.log_until(|line| line.contains("member is down"));
+    assert!(line.contains(&dead.to_string()) && line.contains("connection refused"), "{line}");
+    eventually("it is in no hand", || Some(()).filter(|()| !dealt(&server).contains(&dead)));
+    assert_eq!(dealt(&server).len(), 3, "and the others are");
+}
+
+#[test]
+fn a_crash_is_noticed_on_a_connection_that_is_held() {
+    a_crash_takes_it_out_between_two_probes(Farm::start(67, 4), "type = \"tcp\"");
+}
+
+#[test]
+fn a_crash_is_noticed_on_a_connection_that_is_asked_again() {
+    a_crash_takes_it_out_between_two_probes(Farm::start(68, 4), "type = \"http\"\npath = \"/healthz\"");
+}
+
+#[cfg(feature = "encrypted")]
+#[test]
+fn a_crash_is_noticed_behind_tls() {
+    a_crash_takes_it_out_between_two_probes(Farm::start_encrypted(69, 4), "type = \"https\"\nverify = false");
+}
+
 #[test]
 fn the_first_answer_knows_who_is_dead() {
     let mut farm = Farm::start(63, 4);
