@@ -37,8 +37,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
 
-use expose::Exposition;
-
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use drains::{DrainKeeper, Reply};
 pub use status::Sources;
@@ -86,12 +84,11 @@ pub async fn serve(
     steering: Steering,
 ) -> io::Result<()> {
     let Steering { reload, drains, retry } = steering;
-    let exposition = Arc::new(Exposition::of(Arc::clone(&sources)));
-    let metrics = Router::new().route(api::METRICS_PATH, get(metrics)).with_state(exposition);
     let transfers = Router::new().route(api::TRANSFERS_PATH, get(transfers)).with_state(Arc::clone(&sources));
     let explain = explain::reading(Arc::clone(&sources), Arc::clone(&drains));
-    let status = Router::new().route(api::STATUS_PATH, get(status)).with_state((sources, Arc::clone(&drains)));
-    let reading = status.merge(metrics).merge(transfers).merge(explain).merge(drains::reading(Arc::clone(&drains)));
+    let status = Router::new().route(api::STATUS_PATH, get(status)).route(api::METRICS_PATH, get(metrics));
+    let status = status.with_state((sources, Arc::clone(&drains)));
+    let reading = status.merge(transfers).merge(explain).merge(drains::reading(Arc::clone(&drains)));
     let reload = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
     let retry = Router::new().route(api::RETRY_PATH, post(retried)).with_state(Arc::new(retry));
     let steering = reload.merge(retry).merge(drains::steering(drains));
@@ -116,8 +113,9 @@ async fn transfers(State(sources): State<Arc<Sources>>) -> Json<api::Transfers> 
     Json((sources.transfers)())
 }
 
-async fn metrics(State(exposition): State<Arc<Exposition>>) -> Response {
-    match exposition.render() {
+async fn metrics(State((sources, drains)): State<(Arc<Sources>, Arc<dyn DrainKeeper>)>) -> Response {
+    let Some(drains) = drains.list().await else { return ending() };
+    match expose::render(&sources, drains) {
         Ok(text) => ([(CONTENT_TYPE, expose::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

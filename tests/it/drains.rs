@@ -1,6 +1,9 @@
 //! Drains: out of new answers at once, and a clock for the old ones.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -49,18 +52,49 @@ fn a_drained_member_is_out_at_once_and_its_clock_runs() {
 
 #[test]
 fn a_wait_ends_badly_when_the_drain_does() {
-    let server = Server::start(scratch());
-    assert_eq!(server.kofn(&["drain", "192.0.2.0/29", "--force"]).code, 0);
-    assert_eq!(members(&server).len(), 4, "with nobody else the drained are served");
+    let scratch = scratch();
+    // Nothing else can end the wait meanwhile: the last copy lives longer than any test.
+    scratch.write("zones/a.test.toml", "[pool.www]\nspread = \"all\"\nttl = 200\n");
+    let server = Server::start(scratch);
+    let listed = || server.kofn(&["drain", "--list", "--json"]).json();
     std::thread::scope(|scope| {
         let scratch = &server.scratch;
-        let waiting = scope.spawn(|| scratch.kofn(&["drain", "192.0.2.0/29", "--wait"]));
-        assert_eq!(server.kofn(&["drain", "--list", "--json"]).json()["members"][0]["place"], "served");
-        assert_eq!(server.kofn(&["undrain", "192.0.2.0/29"]).code, 0);
+        let waiting = scope.spawn(|| scratch.kofn(&["drain", "192.0.2.1", "--reason", "its own", "--wait"]));
+        eventually("it has drained", || {
+            listed()["drains"].as_array().is_some_and(|list| !list.is_empty()).then_some(())
+        });
+        assert_eq!(listed()["members"][0]["place"], "cached");
+        assert_eq!(server.kofn(&["undrain", "192.0.2.1"]).code, 0);
         let waited = waiting.join().expect("the command");
-        // Should it have come only after the end, it has drained anew, and is refused.
-        assert!(waited.code == 1 || waited.code == 65, "{waited:?}");
+        assert!(waited.code == 1 && waited.err.contains("192.0.2.1 is drained no more"), "{waited:?}");
     });
+}
+
+#[test]
+fn who_is_drained_and_served_all_the_same_is_counted() {
+    let server = Server::start(scratch());
+    assert_eq!(server.kofn(&["drain", "192.0.2.1"]).code, 0);
+    let metrics = metrics(&server);
+    let last_copy = "kofn_drain_last_copy_timestamp_seconds{pool=\"www.a.test.\",address=\"192.0.2.1\"} 1";
+    for line in ["kofn_drains 1.0", "kofn_drain_members{place=\"served\"} 0.0", last_copy] {
+        assert!(metrics.lines().any(|other| other.starts_with(line)), "{line} in {metrics}");
+    }
+    assert_eq!(server.kofn(&["drain", "192.0.2.0/29", "--force"]).code, 0);
+    assert_eq!(members(&server).len(), 4, "with nobody else the drained are served");
+    let metrics = self::metrics(&server);
+    assert!(metrics.contains("kofn_drains 2.0\n"), "{metrics}");
+    assert!(metrics.contains("kofn_drain_members{place=\"served\"} 4.0\n"), "{metrics}");
+    assert!(!metrics.contains("kofn_drain_last_copy"), "its clock stands still: {metrics}");
+}
+
+/// What Prometheus would read, by the control socket.
+fn metrics(server: &Server) -> String {
+    let mut stream = UnixStream::connect(server.scratch.path("state/control.sock")).expect("the control socket");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).expect("to ask");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("an answer");
+    reply
 }
 
 #[test]
@@ -143,6 +177,53 @@ fn drains_and_their_clock_outlive_a_restart() {
         value.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time").as_second()
     };
     assert!((seconds(&member["gone"]) - seconds(&gone)).abs() <= 1, "{gone} and then {member:#}");
+}
+
+/// The senders never wait for an answer, so that the doors have all the work that the machine can give them.
+#[test]
+fn the_control_socket_answers_at_full_load() {
+    let server = Server::start(scratch());
+    let (to, done) = (server.client.0, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let flood = Flood(&done);
+        let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| send_until(&done, to))).collect();
+        let before = eventually("there is load", || Some(received(&server)).filter(|received| *received > 10_000));
+        for arguments in [&["drain", "192.0.2.1"][..], &["status"], &["reload"], &["undrain", "192.0.2.1"]] {
+            let run = server.kofn(arguments);
+            assert_eq!(run.code, 0, "{arguments:?}: {run:?}");
+            let drained = server.kofn(&["drain", "--list", "--json"]).json()["drains"].as_array().map(Vec::len);
+            assert_eq!(drained, Some(usize::from(arguments[0] != "undrain")), "after {arguments:?}");
+        }
+        assert!(received(&server) > before + 1000, "queries went on being taken");
+        drop(flood);
+        assert!(senders.into_iter().map(|sender| sender.join().expect("a sender")).sum::<u64>() > before);
+    });
+    eventually("it answers as before", || (members(&server).len() == 4).then_some(()));
+}
+
+/// Ends the senders, also when a command has failed.
+struct Flood<'a>(&'a AtomicBool);
+
+impl Drop for Flood<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sends one query again and again, and says how often. What comes back is left to the kernel, which drops it.
+fn send_until(done: &AtomicBool, to: SocketAddr) -> u64 {
+    const QUERY: &[u8] = b"\0\x01\0\0\0\x01\0\0\0\0\0\0\x03www\x01a\x04test\0\0\x01\0\x01";
+    // Not connected, for an answer to a full socket must not become an error of the next query.
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let mut sent = 0;
+    while !done.load(Ordering::Relaxed) {
+        sent += u64::from(socket.send_to(QUERY, to).is_ok());
+    }
+    sent
+}
+
+fn received(server: &Server) -> u64 {
+    server.status()["queries"]["received"].as_u64().expect("a count")
 }
 
 #[test]

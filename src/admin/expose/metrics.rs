@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
 use super::{Metric, Sample, View, process};
-use crate::admin::api::{Family, Member, Pool, Secondary, Zone, ZoneState};
+use crate::admin::api::{DrainedMember, Family, Member, Place, Pool, Secondary, Zone, ZoneState};
 use crate::metrics::{Event, Outcome, QueryType, Transport};
 
 pub(super) static METRICS: &[Metric] = &[
@@ -237,6 +237,36 @@ pub(super) static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "kofn_drains",
+        kind: Gauge,
+        labels: &[],
+        meaning: "Drains that stand in drains.toml.",
+        samples: |view| one(Some(view.status.drains.drains.len() as f64)),
+    },
+    Metric {
+        name: "kofn_drain_members",
+        kind: Gauge,
+        labels: &["place"],
+        meaning: "Members that are drained, or removed from their zones, by where they are: in answers all the same for want of others (`served`), in old answers (`cached`), in none (`gone`).",
+        samples: |view| {
+            let count = |place: Place| view.status.drains.members.iter().filter(|member| member.place == place).count();
+            PLACES.iter().map(|(place, name)| sample([name], count(*place) as f64)).collect()
+        },
+    },
+    Metric {
+        name: "kofn_drain_last_copy_timestamp_seconds",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "When the last lawful copy of an answer with such a member is gone, or was, in seconds since 1970. Members that are served all the same are left out.",
+        samples: |view| {
+            let members = view.status.drains.members.iter();
+            let gone = |member: &DrainedMember| Some((member.address.to_string(), seconds(member.gone?)));
+            let samples =
+                members.filter_map(|member| gone(member).map(|(address, at)| sample([&member.pool, &address], at)));
+            samples.collect()
+        },
+    },
+    Metric {
         name: "process_resident_memory_bytes",
         kind: Gauge,
         labels: &[],
@@ -265,6 +295,8 @@ const STATES: [(ZoneState, &str); 4] = [
     (ZoneState::Held, "held"),
     (ZoneState::Broken, "broken"),
 ];
+
+const PLACES: [(Place, &str); 3] = [(Place::Served, "served"), (Place::Cached, "cached"), (Place::Gone, "gone")];
 
 fn sample<const N: usize>(labels: [&str; N], value: f64) -> Sample {
     Sample { labels: labels.map(str::to_owned).into(), value }

@@ -5,7 +5,6 @@ mod metrics;
 mod process;
 
 use std::fmt;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
@@ -16,7 +15,7 @@ use super::{Sources, api};
 use crate::metrics::Totals;
 use metrics::METRICS;
 
-/// What [`Exposition::render`] makes, as OpenMetrics names it.
+/// What [`render`] makes, as OpenMetrics names it.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// One metric: its name, its kind, and where its values are found.
@@ -41,35 +40,28 @@ struct View {
     totals: Totals,
 }
 
-/// The metrics of a running server.
-pub(super) struct Exposition(Registry);
-
-impl Exposition {
-    pub(super) fn of(sources: Arc<Sources>) -> Self {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Scrape(sources)));
-        Self(registry)
-    }
-
-    pub(super) fn render(&self) -> Result<String, fmt::Error> {
-        let mut out = String::new();
-        text::encode(&mut out, &self.0)?;
-        Ok(out)
-    }
+/// The metrics of a running server as text.
+///
+/// # Errors
+/// When a metric cannot be written as OpenMetrics.
+pub(super) fn render(sources: &Sources, drains: api::Drains) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    let status = api::Status { drains, ..sources.status() };
+    registry.register_collector(Box::new(View { status, totals: sources.registry.totals() }));
+    let mut out = String::new();
+    text::encode(&mut out, &registry)?;
+    Ok(out)
 }
 
-struct Scrape(Arc<Sources>);
-
-impl fmt::Debug for Scrape {
+impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scrape").finish_non_exhaustive()
+        f.debug_struct("View").finish_non_exhaustive()
     }
 }
 
-impl Collector for Scrape {
+impl Collector for View {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let view = View { status: self.0.status(), totals: self.0.registry.totals() };
-        METRICS.iter().try_for_each(|metric| metric.encode(&view, &mut encoder))
+        METRICS.iter().try_for_each(|metric| metric.encode(self, &mut encoder))
     }
 }
 
