@@ -19,7 +19,7 @@ import time
 import peers
 from tally import Tally
 
-ROUNDS = int(os.environ.get("INTEROP_DEATHS", "15"))
+ROUNDS = int(os.environ.get("INTEROP_DEATHS", "12"))
 BACKENDS = ["127.0.0.71", "127.0.0.72", "127.0.0.73"]
 LIMIT = 20.0
 HEAD = "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 127.0.0.1\n"
