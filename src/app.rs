@@ -10,6 +10,7 @@
 mod alerts;
 mod certificates;
 mod drains;
+mod memory;
 mod transfers;
 
 use std::io;
@@ -45,6 +46,7 @@ use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
 use drains::Keeper;
+use memory::Memory;
 
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
@@ -78,6 +80,7 @@ pub struct App {
     bound: Bound,
     admin: Option<TcpListener>,
     table: Arc<Table>,
+    memory: Arc<Memory>,
     publisher: Arc<Publisher>,
     loader: Loader,
     journals: PathBuf,
@@ -112,6 +115,7 @@ impl App {
             info!(%address, "status by HTTP");
         }
         let table = Arc::new(Table::default());
+        let memory = Memory::open(&settings.state, &table);
         let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
         facts.remember(announce::remembered(&journals));
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
@@ -119,7 +123,20 @@ impl App {
         let replicator = Replicator::new(Arc::clone(&publisher), &settings.state);
         let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates::followed(&bound));
         let started = Timestamp::now();
-        Ok(Self { signals, control, bound, admin, table, publisher, loader, state, journals, replicator, started })
+        Ok(Self {
+            signals,
+            control,
+            bound,
+            admin,
+            table,
+            memory,
+            publisher,
+            loader,
+            state,
+            journals,
+            replicator,
+            started,
+        })
     }
 
     /// Reads the zones, waits for the first verdicts, and serves until a signal says to stop. What has arrived by then is
@@ -128,7 +145,7 @@ impl App {
     /// # Errors
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
-        let Self { publisher, table, mut signals, mut replicator, .. } = self;
+        let Self { publisher, table, memory, mut signals, mut replicator, .. } = self;
         let Control { listener, ownership } = self.control;
         let solver = Solver::start(Arc::clone(&publisher))?;
         // Before the zones: whoever is drained is in no hand from the first.
@@ -146,6 +163,7 @@ impl App {
         let prober = Prober::new(Feed::of(&publisher), Arc::clone(&table));
         let first_round = prober.first_round();
         tasks.spawn(prober.run());
+        tasks.spawn(Arc::clone(&memory).run(publisher.generations()));
         tasks.spawn(probe::warm(Arc::clone(&publisher)));
         tokio::select! {
             () = wait_for(first_round) => {}
@@ -175,6 +193,7 @@ impl App {
         stop_requested(&mut signals, Some(&handle)).await;
         drain(running, &mut signals).await;
         tasks.shutdown().await;
+        memory.keep();
         solver.stop();
         drop(ownership);
         info!("stopped");
@@ -246,7 +265,9 @@ const NOTIFIES: usize = 1024;
 
 async fn wait_for(mut first_round: FirstRound) {
     if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
-        warn!("the first round of probes is not over after {FIRST_ROUND:?}; who has no verdict is served");
+        warn!(
+            "the first round of probes is not over after {FIRST_ROUND:?}; who has neither a result nor a verdict from before is served"
+        );
     }
 }
 

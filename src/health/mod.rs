@@ -13,6 +13,7 @@
 //! Not here: how a probe is made (`probe`), and what a verdict means for the answers of a pool (`pool`).
 
 mod belief;
+mod finding;
 mod key;
 mod machine;
 mod notice;
@@ -21,6 +22,7 @@ mod rules;
 mod table;
 
 pub use belief::{Belief, Testimony};
+pub use finding::Finding;
 pub use key::{CheckId, ProbeKey};
 pub use machine::{Pending, Verdict};
 pub use notice::Notice;

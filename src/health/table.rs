@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::belief::{Belief, Testimony};
 use super::machine::{Pending, Verdict};
 use super::record::Record;
-use super::{CheckId, Notice, ProbeKey, Rules};
+use super::{CheckId, Finding, Notice, ProbeKey, Rules};
 
 /// Why a probe failed, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct Table {
 struct Inner {
     records: Records,
     belief: Belief,
+    /// What an earlier process found, until it is known what is probed.
+    recalled: HashMap<Subject, (Verdict, Instant)>,
 }
 
 /// By what is asked of whom; most subjects are asked by one set of rules.
@@ -108,10 +110,10 @@ type Subject = (IpAddr, Arc<str>);
 impl Table {
     /// Takes the result of one probe. A result for what is not [followed](Self::follow) has come too late, and is dropped.
     pub fn observe(&self, key: &ProbeKey, result: Result<(), Reason>, now: Instant) -> Option<Change> {
-        let Inner { records, belief } = &mut *self.lock();
+        let Inner { records, belief, .. } = &mut *self.lock();
         let rules = key.check.rules();
         let (_, record) = records.get_mut(&subject(key))?.iter_mut().find(|(own, _)| own == rules)?;
-        let (from, doubtful) = (record.machine.verdict(), record.is_doubtful());
+        let (from, doubtful) = (record.verdict(), record.is_doubtful());
         let (passed, reason) = (result.is_ok(), result.err());
         belief.failing = belief.failing + usize::from(!passed) - usize::from(record.failing);
         (record.failing, record.last_probe) = (!passed, Some(now));
@@ -162,7 +164,7 @@ impl Table {
 
     /// Takes what the witnesses have said, and returns what follows for the answers.
     pub fn testify(&self, testimony: Testimony, now: Instant) -> Vec<Change> {
-        let Inner { records, belief } = &mut *self.lock();
+        let Inner { records, belief, .. } = &mut *self.lock();
         belief.testimony = Some(testimony);
         if testimony.answered {
             belief.thaw(now);
@@ -195,13 +197,36 @@ impl Table {
         self.look(key, |record, _| record.notice.drains).flatten().unwrap_or_default()
     }
 
+    /// Takes what an earlier process found for known until each probe has a first result of its own; to be called before
+    /// anything is followed. What the first [`Table::follow`] does not name is forgotten.
+    pub fn recall(&self, findings: impl IntoIterator<Item = Finding>) {
+        let recalled = findings.into_iter().map(|found| ((found.address, found.target), (found.verdict, found.since)));
+        self.lock().recalled = recalled.collect();
+    }
+
+    /// What the next process is to recall, in an order of its own.
+    ///
+    /// Of a subject that is asked by several rules it is what the first of them say, which also stand in for rules that are
+    /// new.
+    pub fn findings(&self) -> Vec<Finding> {
+        let inner = self.lock();
+        let found = inner.records.iter().filter_map(|((address, target), known)| {
+            let (_, record) = known.first()?;
+            let (address, target) = (*address, Arc::clone(target));
+            Some(Finding { address, target, verdict: record.verdict(), since: record.since() })
+        });
+        let mut findings: Vec<_> = found.filter(|found| found.verdict != Verdict::Unknown).collect();
+        findings.sort();
+        findings
+    }
+
     /// Makes `keys` the probes that are known; all others are forgotten.
     ///
-    /// A new probe starts as unknown. If only the rules of a check were edited, its verdicts are kept: a member that is
+    /// A new probe starts as unknown, but for what is [recalled](Self::recall). If only the rules of a check were edited, its verdicts are kept: a member that is
     /// down must not come back for a moment because someone wrote another interval.
     pub fn follow(&self, keys: &[ProbeKey], now: Instant) {
-        let Inner { records, belief } = &mut *self.lock();
-        let before = mem::take(records);
+        let Inner { records, belief, recalled } = &mut *self.lock();
+        let (before, mut recalled) = (mem::take(records), mem::take(recalled));
         for key in keys {
             let rules = *key.check.rules();
             let (now_known, known) = (records.entry(subject(key)).or_default(), before.get(&subject(key)));
@@ -212,7 +237,7 @@ impl Table {
                 Some((_, record)) => Some(record.clone()),
                 None => known.first().map(|(_, record)| record.successor()),
             });
-            now_known.push((rules, record.unwrap_or_else(|| Record::new(now, None))));
+            now_known.push((rules, record.unwrap_or_else(|| Record::new(now, recalled.remove(&subject(key))))));
         }
         let all = || records.values().flatten().map(|(_, record)| record);
         belief.probes = all().count();
@@ -227,9 +252,12 @@ impl Table {
         self.known(key).verdict
     }
 
-    /// What answers follow; [`Known::default`] for what is not followed.
+    /// What answers follow; [`Known::default`] for what is not followed, unless an earlier process knew it.
     pub fn known(&self, key: &ProbeKey) -> Known {
-        self.look(key, |record, _| record.known()).unwrap_or_default()
+        self.look(key, |record, _| record.known()).unwrap_or_else(|| {
+            let verdict = self.lock().recalled.get(&subject(key)).map(|(verdict, _)| *verdict);
+            Known { verdict: verdict.unwrap_or_default(), ..Known::default() }
+        })
     }
 
     /// All that is known; `None` for what is not followed.
@@ -278,7 +306,7 @@ fn release(
     let mut changes = Vec::new();
     for (key, record) in all(records) {
         if record.withheld.is_some_and(|since| is_over(since, key.check.rules())) {
-            let (from, reason) = (record.machine.verdict(), record.last_error.clone().map(|(reason, _)| reason));
+            let (from, reason) = (record.verdict(), record.last_error.clone().map(|(reason, _)| reason));
             record.feed(false, key.check.rules(), now);
             belief.withheld -= 1;
             changes.push(Change::Flip(Flip { key, from, to: record.machine.verdict(), reason }));

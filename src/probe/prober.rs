@@ -245,7 +245,7 @@ async fn finished(refreshing: Option<&mut JoinHandle<()>>) {
 fn log(flip: &Flip, check: &Check) {
     let (address, check) = (flip.key.address, &check.name);
     match (flip.to, &flip.reason) {
-        (Verdict::Up, _) if flip.from == Verdict::Unknown => tracing::debug!(%address, %check, "member is up"),
+        (Verdict::Up, _) if flip.from != Verdict::Down => tracing::debug!(%address, %check, "member is up"),
         (_, Some(reason)) => tracing::warn!(%address, %check, %reason, "member is down"),
         (_, None) => tracing::info!(%address, %check, "member is up again"),
     }

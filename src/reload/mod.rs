@@ -19,6 +19,7 @@ mod change;
 pub mod drains;
 mod fault;
 mod follow;
+pub mod keep;
 mod load;
 mod loader;
 mod settings;

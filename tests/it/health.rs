@@ -1,9 +1,10 @@
 //! Real backends that die and come back.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 
 use hickory_proto::rr::RecordType;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::harness::{Farm, Scratch, Server, eventually};
 
@@ -107,4 +108,46 @@ fn when_most_are_dead_all_are_served() {
     assert_eq!(dealt(&server).len(), 4);
     let printed = server.kofn(&["status"]);
     assert!(printed.out.contains("panic"), "{}", printed.out);
+}
+
+/// Stops it as an operator does.
+fn stopped(server: Server) -> Scratch {
+    server.signal("TERM");
+    let (status, scratch) = server.wait();
+    assert!(status.success(), "{status}");
+    scratch
+}
+
+#[test]
+fn who_was_down_and_is_silent_after_a_restart_is_still_down() {
+    let mut farm = Farm::start(65, 4);
+    let dead = farm.kill(1);
+    let zone = farm_zone(&farm, "type = \"http\"\npath = \"/healthz\"");
+    let policy = std::fs::read_to_string(zone.path("zones/farm.test.toml")).expect("the policy");
+    zone.write("zones/farm.test.toml", &policy.replace("timeout = \"100ms\"", "timeout = \"30s\""));
+    let server = Server::start(zone);
+    assert_eq!(verdict(&server, dead)["verdict"], "down");
+    let since = verdict(&server, dead)["since"].clone();
+    let scratch = stopped(server);
+
+    // From now on it takes connections and says nothing: no verdict within the first round.
+    let _silent = TcpListener::bind((dead, farm.port)).expect("its port");
+    let server = Server::start(scratch);
+    let member = verdict(&server, dead);
+    assert_eq!((&member["verdict"], &member["served"]), (&"down".into(), &false.into()), "{member}");
+    assert_eq!(member["last_probe"], serde_json::Value::Null, "{member}");
+    let time =
+        |since: &serde_json::Value| since.as_str().and_then(|time| time.parse::<Timestamp>().ok()).expect("a time");
+    let shift = time(&member["since"]).duration_since(time(&since)).abs();
+    assert!(shift < SignedDuration::from_secs(1), "{since} became {member}");
+    assert_eq!(dealt(&server).len(), 3);
+    assert!(!dealt(&server).contains(&dead));
+
+    let scratch = stopped(server);
+    scratch.write("state/health.json", "{ \"written\": ");
+    let mut server = Server::start_unready(scratch, &[]);
+    server.log_until(|line| line.contains("state/health.json") && line.contains("verdicts begin anew"));
+    server.log_until(|line| line.contains("ready"));
+    assert_eq!(verdict(&server, dead)["verdict"], "unknown");
+    assert!(dealt(&server).contains(&dead), "nobody knows better");
 }

@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::keep;
 use super::listing::{self, Listing};
 use super::refusal::{Refusal, refusal};
 use crate::config;
 use crate::drain::{self, Drain, Drains, Kept, Moment};
 use crate::net::Prefix;
+use crate::reload::keep;
 use crate::reload::watch::{Interest, Stamp};
 use crate::snapshot::Publisher;
 use crate::wire::Name;

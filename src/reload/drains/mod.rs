@@ -11,7 +11,6 @@
 
 mod book;
 mod drainer;
-mod keep;
 mod listing;
 mod refusal;
 

@@ -12,7 +12,7 @@ const MODE: u32 = 0o600;
 ///
 /// # Errors
 /// When the folder or the file cannot be written; the old text stays then.
-pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let new = beside(&path);
     let written = write(&new, text).and_then(|()| std::fs::rename(&new, &path));
