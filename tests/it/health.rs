@@ -124,7 +124,12 @@ fn who_was_down_and_is_silent_after_a_restart_is_still_down() {
     let dead = farm.kill(1);
     let zone = farm_zone(&farm, "type = \"http\"\npath = \"/healthz\"");
     let policy = std::fs::read_to_string(zone.path("zones/farm.test.toml")).expect("the policy");
-    zone.write("zones/farm.test.toml", &policy.replace("timeout = \"100ms\"", "timeout = \"30s\""));
+    zone.write(
+        "zones/farm.test.toml",
+        &policy
+            .replace("\ninterval = \"100ms\"", "\ninterval = \"30s\"")
+            .replace("timeout = \"100ms\"", "timeout = \"30s\""),
+    );
     let server = Server::start(zone);
     assert_eq!(verdict(&server, dead)["verdict"], "down");
     let since = verdict(&server, dead)["since"].clone();
