@@ -14,6 +14,8 @@
 //! Not here: what a result means (`health`), and what a verdict means for the answers (`pool`).
 
 mod ask;
+#[cfg(test)]
+mod day;
 mod dns;
 mod exec;
 mod expiry;

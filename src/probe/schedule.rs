@@ -175,6 +175,12 @@ impl Schedule {
         self.unheard == 0
     }
 
+    /// How many entries the queues hold.
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.sockets.len() + self.commands.len()
+    }
+
     fn enter(&mut self, key: ProbeKey, check: Arc<Check>) -> ProbeId {
         let id = ProbeId(self.next_id);
         self.next_id += 1;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kofn::config::{Settings, ZonePolicy};
-use kofn::health::{Table, Verdict};
+use kofn::health::{ProbeKey, Reason, Table, Verdict};
 use kofn::probe::{Feed, Prober};
 use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
 use kofn::wire::Name;
 use kofn::zone::{Zone, text};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -149,4 +151,66 @@ async fn a_record_that_is_added_is_probed_and_one_that_is_removed_is_forgotten()
         }
     };
     tokio::time::timeout(Duration::from_secs(20), forgotten).await.expect("nothing is known of records that are gone");
+}
+
+/// Serves the pool of a [`World`] of so many members without a prober, all of them up.
+fn flapping(members: u8) -> (Arc<Publisher>, Arc<Table>, Vec<ProbeKey>) {
+    let table = Arc::new(Table::default());
+    let publisher = Publisher::new(Arc::new(Settings::default()), Facts::of(Arc::clone(&table)));
+    publisher.replace_zones(vec![source(1, "5s", 0..members)]);
+    let keys: Vec<ProbeKey> = publisher.reader().load().probes().into_iter().map(|(key, _)| key).collect();
+    table.follow(&keys, tokio::time::Instant::now().into_std());
+    (publisher, table, keys)
+}
+
+/// What is due until `end` to bring members back to their whole weight; returns how many steps it took.
+async fn warmed_until(end: tokio::time::Instant, publisher: &Publisher) -> u64 {
+    let mut steps = 0;
+    while let Some(at) = publisher.next_step().map(tokio::time::Instant::from_std).filter(|at| *at <= end) {
+        tokio::time::advance(at.saturating_duration_since(tokio::time::Instant::now())).await;
+        publisher.warm();
+        steps += 1;
+    }
+    tokio::time::advance(end.saturating_duration_since(tokio::time::Instant::now())).await;
+    steps
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_flapping_makes_a_generation_for_each_change_and_leaves_nothing_behind() {
+    const MEMBERS: u8 = 8;
+    let (publisher, table, keys) = flapping(MEMBERS);
+    let (reader, start) = (publisher.reader(), tokio::time::Instant::now());
+    let mut random = SmallRng::seed_from_u64(24);
+    let (mut lives, mut old) = (vec![true; keys.len()], Vec::new());
+    let (mut generation, mut steps, mut recoveries) = (reader.load().generation, 0, 0);
+    for second in (5..24 * 3600).step_by(5) {
+        let taken = warmed_until(start + Duration::from_secs(second), &publisher).await;
+        steps += taken;
+        assert_eq!(reader.load().generation, generation + taken, "second {second}: only steps in between");
+        generation += taken;
+        for (key, lives) in keys.iter().zip(&mut lives) {
+            // Ten minutes or so alive, and one dead.
+            *lives ^= random.random::<f64>() < if *lives { 1.0 / 360.0 } else { 1.0 / 12.0 };
+            let (before, result) = (table.known(key), if *lives { Ok(()) } else { Err(Reason::new("refused")) });
+            let change = table.observe(key, result, tokio::time::Instant::now().into_std());
+            let after = table.known(key);
+            assert_eq!(change.is_some(), (before.verdict, before.doubtful) != (after.verdict, after.doubtful));
+            let Some(change) = change else { continue };
+            recoveries += u64::from(before.verdict == Verdict::Down);
+            old.push(Arc::downgrade(&reader.load()));
+            publisher.refresh(&[change.key().clone()]);
+            generation += 1;
+            let snapshot = reader.load();
+            assert_eq!(snapshot.generation, generation, "second {second}: one for each change");
+            let (_, pool) = snapshot.pools().next().expect("a pool");
+            let family = pool.a.as_ref().expect("a family");
+            let is_out = family.selection.eligible.iter().all(|member| member.address != key.address);
+            assert_eq!(is_out, after.verdict == Verdict::Down && !family.selection.panic, "second {second}: {key}");
+        }
+    }
+    assert!(recoveries > 100 && steps > 100 && steps <= 10 * recoveries, "{steps} steps, {recoveries} recoveries");
+    assert!(old.iter().all(|snapshot| snapshot.upgrade().is_none()), "a snapshot of before is kept");
+    let copies = publisher.with_clock(|clock, _| clock.iter().count());
+    assert!(copies <= keys.len(), "{copies} members with old copies");
+    assert_eq!(table.findings().len(), keys.len());
 }
