@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! zones/*.zone ─┐                          ┌─ probe ─────── health flips
-//! zones/*.toml ─┼─ reload ─► build ─► Publisher
+//! zones/*.toml ─┼─ reload ─► build ─► Publisher ◄─ replicate ── zones from other servers
 //! kofn.toml ────┘                          │  one pointer, one writer, numbered generations
 //!                                          ▼
-//! server: UDP, TCP ─────────┐        Snapshot { zones, pools }
+//! server: UDP, TCP, TLS ────┐        Snapshot { zones, pools } ─► announce: journals, NOTIFY
+//! server: HTTPS, QUIC ──────┤
 //!                           ├─► answer(&Snapshot, query bytes, &Client, …, reply buffer) -> Outcome
-//! cli: kofn query ──────────┘        Outcome: Reply | Drop
+//! cli: query, explain ──────┘        Outcome: Reply | Drop | Defer
 //! ```
 //!
 //! | layer | modules | what they are |

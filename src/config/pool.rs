@@ -40,8 +40,8 @@ keys! {
         APART: PerFamily<Option<u8>> = "apart", prefix_length, "",
             "A hand takes no two members of one prefix of this length.";
         PANIC: f64 = "panic", share, "0.5",
-            "The share of healthy members below which the prober is distrusted and all members are handed out; 0 is \
-             never.";
+            "The share of healthy members below which the prober is distrusted and all members are handed out; with \
+             0 only when none is.";
         SLOW_START: Duration = "slow_start", duration::<0, 3_600_000>, "\"30s\"",
             "Over this time after a recovery the weight of a member grows from a tenth to the whole.";
         EMPTY: Empty = "empty", empty, "\"drained\"",
