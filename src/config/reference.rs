@@ -7,7 +7,6 @@ use super::catalog::CATALOG;
 use super::check::CHECK;
 use super::drains::DRAIN;
 use super::encrypted::TLS;
-use super::policy::ROOT;
 use super::pool::POOL;
 use super::primary::PRIMARY;
 use super::reader::{Described, Keys};
@@ -22,6 +21,8 @@ pub struct TableReference {
     pub file: &'static str,
     /// The header, such as `[check.NAME]`; empty for the keys above the first header.
     pub header: &'static str,
+    /// What the table is for.
+    pub about: &'static str,
     /// The keys, each with what it takes, its default and what it means.
     pub keys: Vec<KeyReference>,
 }
@@ -41,12 +42,41 @@ pub struct KeyReference {
 
 /// Every table of all files, in the order of the manual.
 pub fn reference() -> Vec<TableReference> {
-    let settings = [&SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG]
-        .map(|keys| table("kofn.toml", keys));
-    let policy =
-        [&ROOT, &CHECK, &POOL, &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG].map(|keys| table("zones/NAME.toml", keys));
-    let drains = [table("state/drains.toml", &DRAIN)];
-    settings.into_iter().chain(policy).chain(drains).filter(|table| !table.keys.is_empty()).collect()
+    let settings = [
+        (&SETTINGS, "The server itself. These keys stand above the first header."),
+        (&TLS, "The encrypted doors: DNS over TLS, HTTPS and QUIC."),
+        (&ADMIN, "The page, the metrics and the API."),
+        (&ALERT, "Who is told when something goes wrong, and when it is over."),
+        (&LIMITS, "How much of it there is at once."),
+        (&UDP, "The defaults are meant to be left alone."),
+        (&HEALTH, "What the prober is measured by."),
+        (&IDENTITY, "Who asks what the server is learns nothing unless it stands here."),
+        (&COOKIES, "DNS cookies (RFC 7873, RFC 9018)."),
+        (&TSIG, "TSIG keys, one table for each. The name is that of the key at the peer. Secrets are never printed."),
+    ];
+    let policy = [
+        (&CHECK, "How members are probed. Checks are named by the pools that use them."),
+        (
+            &POOL,
+            "How the A and AAAA records of an owner are handed out. The owner is relative to the apex (`[pool.www]`), \
+             absolute with a final dot (`[pool.\"www.example.test.\"]`), or the apex itself (`[pool.\"@\"]`).",
+        ),
+        (&TRANSFER, "How the zone travels, to other nameservers and from them."),
+        (&GRANT, "An element of `to` is a prefix, or a table:"),
+        (&PEER, "An element of `notify` is an address, or a table:"),
+        (&PRIMARY, "An element of `from` is an address, or a table:"),
+        (
+            &CATALOG,
+            "The zone is a list of zones (RFC 9432). With `[transfer] from` this server serves what it lists; without, \
+             this server writes it, and it lists every zone that is served here.",
+        ),
+    ];
+    let drains =
+        [(&DRAIN, "Who is kept out of new answers, and since when; `kofn drain` and `kofn undrain` write it.")];
+    let tables = [("kofn.toml", &settings[..]), ("zones/NAME.toml", &policy), ("state/drains.toml", &drains)];
+    let tables =
+        tables.into_iter().flat_map(|(file, tables)| tables.iter().map(move |(keys, about)| (file, keys, about)));
+    tables.map(|(file, keys, about)| table(file, keys, about)).collect()
 }
 
 impl TableReference {
@@ -62,14 +92,14 @@ impl TableReference {
     }
 }
 
-fn table(file: &'static str, keys: &Keys) -> TableReference {
+fn table(file: &'static str, keys: &Keys, about: &'static str) -> TableReference {
     let key = |key: &&dyn Described| KeyReference {
         name: key.name(),
         takes: key.form(),
         default: key.default(),
         meaning: key.meaning(),
     };
-    TableReference { file, header: keys.header, keys: keys.keys.iter().map(key).collect() }
+    TableReference { file, header: keys.header, about, keys: keys.keys.iter().map(key).collect() }
 }
 
 #[cfg(test)]
@@ -81,7 +111,29 @@ mod tests {
     use crate::config::read_drains;
     use crate::wire::Name;
 
-    const MANUAL: &str = include_str!("../../docs/configuration.md");
+    const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+    const HEAD: &str = "| key | takes | default | meaning |\n";
+
+    fn manual() -> String {
+        std::fs::read_to_string(MANUAL).expect("the manual")
+    }
+
+    /// The manual with its tables as the readers have them, in their order; what stands between them is kept.
+    fn written(manual: &str) -> String {
+        let mut parts = manual.split(HEAD);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        let (parts, tables): (Vec<&str>, _) = (parts.collect(), reference());
+        assert_eq!(parts.len(), tables.len(), "{MANUAL} has another number of tables than there are: {tables:#?}");
+        for (part, table) in parts.into_iter().zip(tables) {
+            let heading = text.lines().rev().find(|line| line.starts_with('#')).unwrap_or_default();
+            let own = heading.trim_start_matches('#').trim();
+            let belongs = !table.header.starts_with('[') || own == table.header;
+            assert!(belongs, "the table of {} stands under {heading}", table.header);
+            text += &table.markdown();
+            text.extend(part.split_inclusive('\n').skip_while(|line| line.starts_with('|')));
+        }
+        text
+    }
 
     #[test]
     fn every_default_is_read_by_its_own_key() {
@@ -97,30 +149,26 @@ mod tests {
         }
     }
 
+    /// `KOFN_WRITE_MANUAL=1 cargo test --lib reference` writes the tables anew.
     #[test]
-    fn the_manual_has_every_table_as_the_readers_have_it() {
-        for table in reference() {
-            let text = table.markdown();
-            assert!(MANUAL.contains(&text), "docs/configuration.md must have for {}:\n{text}", table.header);
+    fn the_tables_of_the_manual_are_those_of_the_readers() {
+        let (now, right) = (manual(), written(&manual()));
+        if std::env::var_os("KOFN_WRITE_MANUAL").is_some() {
+            std::fs::write(MANUAL, right).expect("the manual can be written");
+        } else {
+            let other = now.lines().zip(right.lines()).find(|(now, right)| now != right);
+            assert!(
+                now == right,
+                "KOFN_WRITE_MANUAL=1 cargo test --lib reference writes docs/configuration.md: {other:?}"
+            );
         }
-    }
-
-    #[test]
-    fn the_manual_has_no_key_that_the_readers_lack() {
-        let tables = reference();
-        let mut known: Vec<&str> = tables.iter().flat_map(|table| &table.keys).map(|key| key.name).collect();
-        let rows = MANUAL.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-        let mut described: Vec<&str> = rows.map(|(key, _)| key).collect();
-        known.sort_unstable();
-        described.sort_unstable();
-        assert_eq!(described, known);
     }
 
     #[test]
     fn the_examples_of_the_manual_are_valid() {
         let apex = Name::from_text(b"example.test").unwrap();
         let mut examples = 0;
-        for block in MANUAL.split("```toml\n").skip(1) {
+        for block in manual().split("```toml\n").skip(1) {
             let text = block.split("```").next().unwrap();
             let file = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("the name of the file");
             let faults = match file {

@@ -4,8 +4,22 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 11] =
-    ["serve", "check", "query", "spread", "status", "explain", "reload", "drain", "undrain", "completions", "man"];
+const COMMANDS: [&str; 14] = [
+    "serve",
+    "check",
+    "query",
+    "spread",
+    "status",
+    "explain",
+    "reload",
+    "drain",
+    "undrain",
+    "transfer",
+    "alert",
+    "import",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_command_explains_itself() {
@@ -210,9 +224,45 @@ fn completions_and_manual_come_from_the_definition() {
         assert!(completions.code == 0 && completions.out.contains("kofn"), "{completions:?}");
     }
     let man = scratch.kofn(&["man"]);
-    assert!(man.out.contains(".TH"), "{man:?}");
+    assert!(man.out.contains(".TH \"KOFN\" \"8\""), "{man:?}");
     for command in COMMANDS {
-        assert!(man.out.contains(&format!(".SH KOFN {}", command.to_uppercase())), "{command}: {}", man.out);
+        assert!(man.out.contains(&format!("\\fBkofn\\-{command}\\fR(8)")), "{command}: {}", man.out);
     }
-    assert!(man.out.contains(".SH EXIT STATUS\nExit codes"), "{}", man.out);
+    assert!(man.out.contains(".SH \"EXIT STATUS\"\nExit codes"), "{}", man.out);
+}
+
+#[test]
+fn there_is_a_page_for_every_command_and_file() {
+    let scratch = Scratch::new();
+    let run = scratch.kofn(&["man", "--folder", "man/pages"]);
+    assert_eq!((run.code, run.out.as_str()), (0, ""), "{run:?}");
+    let page = |name: &str| std::fs::read_to_string(scratch.path("man/pages").join(name)).expect(name);
+    for command in COMMANDS {
+        assert!(page(&format!("kofn-{command}.8")).contains(".SH SYNOPSIS"), "{command}");
+    }
+    assert!(page("kofn-transfer-status.8").contains("kofn transfer status"));
+    assert!(page("kofn.toml.5").contains("\n.SH [limits]\n"));
+    assert!(page("kofn.toml.5").contains("\\fBudp_payload\\fR (default 1232)"));
+    assert!(page("kofn-zones.5").contains("\n.SS [pool.OWNER]\n"));
+    assert_eq!(scratch.kofn(&["man", "kofn.toml"]).out, page("kofn.toml.5"));
+    assert_eq!(scratch.kofn(&["man", "drain"]).out, page("kofn-drain.8"));
+    let run = scratch.kofn(&["man", "kofn-dance"]);
+    assert!(run.code == 64 && run.err.contains("kofn-drain, "), "{run:?}");
+    let run = scratch.kofn(&["man", "--folder", "man/pages/kofn.8/x"]);
+    assert!(run.code == 73 && run.err.contains("kofn.8"), "{run:?}");
+}
+
+/// groff, where it is installed, has nothing to say against any page.
+#[test]
+fn pages_render_without_a_warning() {
+    let scratch = Scratch::new();
+    assert_eq!(scratch.kofn(&["man", "--folder", "man"]).code, 0);
+    for entry in std::fs::read_dir(scratch.path("man")).expect("the pages") {
+        let page = entry.expect("a page").path();
+        let groff =
+            std::process::Command::new("groff").args(["-man", "-Tutf8", "-ww", "-Kutf8", "-z"]).arg(&page).output();
+        let Ok(groff) = groff else { return };
+        let said = String::from_utf8_lossy(&groff.stderr);
+        assert!(groff.status.success() && said.is_empty(), "{}: {said}", page.display());
+    }
 }
