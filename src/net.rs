@@ -1,5 +1,9 @@
 //! Layer 0: address prefixes, as limits, weights, tiers and access lists name them.
 
+mod rules;
+
+pub use rules::{Access, PrefixTable};
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
-use crate::wire::Cookie;
+use super::Client;
+use crate::snapshot::Snapshot;
+use crate::wire::{Cookie, Edns};
 
 /// Octets of a server cookie: version, three reserved, timestamp, hash (RFC 9018 section 4.2).
 const SERVER_COOKIE: usize = 16;
@@ -26,7 +28,7 @@ pub(super) fn reply(client_cookie: [u8; 8], client: IpAddr, now: u32, secret: &[
 }
 
 /// Whether the server cookie is one that this secret gave to this client of late.
-pub(super) fn is_valid(cookie: &Cookie<'_>, client: IpAddr, now: u32, secret: &[u8; 16]) -> bool {
+fn is_valid(cookie: &Cookie<'_>, client: IpAddr, now: u32, secret: &[u8; 16]) -> bool {
     let Ok(server) = <[u8; SERVER_COOKIE]>::try_from(cookie.server) else { return false };
     let stamp = u32::from_be_bytes([server[4], server[5], server[6], server[7]]);
     // Serial number arithmetic, as the 32-bit clock goes round in 2106.
@@ -39,6 +41,13 @@ pub(super) fn is_valid(cookie: &Cookie<'_>, client: IpAddr, now: u32, secret: &[
     signed[8..].copy_from_slice(&server[..8]);
     // The hash is 64 bits and worth an hour at most: a comparison that leaks time leaks nothing of use before it is stale.
     hash(&signed, client, secret) == server[8..]
+}
+
+/// Whether the client has shown by a cookie that its address is its own: with the secret that holds, or the one before.
+pub(super) fn is_proven(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -> bool {
+    let Some(cookie) = edns.cookie.filter(|cookie| !cookie.server.is_empty()) else { return false };
+    let mut secrets = [Some(snapshot.cookie_secret), snapshot.settings.cookies.previous].into_iter().flatten();
+    secrets.any(|secret| is_valid(&cookie, client.address, client.now, &secret.0))
 }
 
 fn hash(signed: &[u8], client: IpAddr, secret: &[u8; 16]) -> [u8; 8] {

@@ -1,8 +1,10 @@
-//! What a worker keeps from query to query: its cursors on the rotations, its randomness, its scratch space.
+//! What a worker keeps from query to query: its cursors on the rotations, its randomness, its scratch space,
+//! and what it has sent to whom.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use super::rate::Buckets;
 use crate::wire::{LowerName, Names};
 
 /// One worker's own state. Workers share none of it, so dealing takes no lock and writes no shared cache line.
@@ -10,6 +12,7 @@ use crate::wire::{LowerName, Names};
 pub struct Dealer {
     pub(super) cursors: Cursors,
     pub(super) scratch: Scratch,
+    pub(super) buckets: Buckets,
 }
 
 /// Where a worker stands on each rotation.
@@ -31,7 +34,7 @@ impl Dealer {
     /// A dealer whose walk through each rotation starts where `seed` says.
     pub fn new(seed: u64) -> Self {
         let cursors = Cursors { rng: SmallRng::seed_from_u64(seed), next: Vec::new() };
-        Self { cursors, scratch: Scratch::default() }
+        Self { cursors, scratch: Scratch::default(), buckets: Buckets::default() }
     }
 }
 

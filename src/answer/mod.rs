@@ -1,9 +1,9 @@
 //! Layer 2: the engine. One pure function from query octets to reply octets, behind every door.
 //!
 //! ```text
-//! octets ─► header ─► question ─► OPT ─► class, opcode ─► zone ─► lookup ─► sections ─► OPT ─► octets
+//! octets ─► header ─► question ─► OPT ─► class, opcode ─► zone ─► lookup ─► sections ─► rate ─► OPT ─► octets
 //!            │           │         │          │             │       │
-//!          silence    FORMERR   BADVERS   NOTIMP, CH      REFUSED   referral, CNAME, DNAME, wildcard,
+//!          silence    FORMERR   BADVERS   NOTIMP, CH      REFUSED   referral, CNAME, DNAME, wildcard,   slip, silence
 //!                               BADCOOKIE                 SERVFAIL  NODATA, NXDOMAIN, hand
 //! ```
 //!
@@ -20,6 +20,7 @@ mod defer;
 mod denial;
 mod explain;
 mod lookup;
+mod rate;
 mod reply;
 
 pub use client::Client;
@@ -27,13 +28,14 @@ pub use dealer::Dealer;
 
 use crate::config::Settings;
 use crate::metrics::{Outcome as Label, QueryType, Transport};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ServedZone, Snapshot};
 use crate::wire::{
     Class, Edns, ExtendedError, Extras, LowerName, Malformed, Opcode, Query, Question, Rcode, ReplyEdns, Type,
     Unanswerable,
 };
 use dealer::{Cursors, Scratch};
 use lookup::Lookup;
+use rate::Verdict;
 use reply::{Full, Reply};
 
 /// What is to be done with a message.
@@ -49,6 +51,8 @@ pub enum Outcome {
         qtype: QueryType,
         /// TC is set.
         truncated: bool,
+        /// It would have been limited, were that not only tried.
+        exceeded: bool,
     },
     /// Nothing goes back.
     Drop(Label),
@@ -57,7 +61,10 @@ pub enum Outcome {
 }
 
 /// Octets of the largest UDP reply to a client without EDNS (RFC 1035 section 4.2.1).
-const PLAIN_UDP: usize = 512;
+const PLAIN_UDP: u16 = 512;
+/// Octets of the largest UDP reply to an address that may be forged: whoever is attacked through us gets no fragments, and
+/// no more for each query than from any careful server.
+const UNPROVEN_UDP: u16 = 1232;
 
 /// Answers one message from `client` into `buffer`, which has at least 512 octets and at most the largest reply that the
 /// transport carries.
@@ -67,7 +74,7 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
         Err(Unanswerable::Short) => return Outcome::Drop(Label::DropShort),
         Err(Unanswerable::Response) => return Outcome::Drop(Label::DropResponse),
     };
-    let Dealer { cursors, scratch } = dealer;
+    let Dealer { cursors, scratch, buckets } = dealer;
     cursors.seat(snapshot.rotations());
     let Scratch { question: name, current, names } = scratch;
     let question = query.question(name).ok();
@@ -78,11 +85,12 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     {
         return Outcome::Defer;
     }
-    let limit = limit(client.transport, edns.as_ref(), &snapshot.settings).min(buffer.len());
+    let proven = client.transport == Transport::Udp && edns.as_ref().is_some_and(|edns| is_proven(edns, client, snapshot));
+    let limit = limit(client.transport, edns.as_ref(), proven, &snapshot.settings).min(buffer.len());
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
     let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
     reply.reserve(reply_edns.as_ref().map_or(0, ReplyEdns::octets));
-    let label = match early(&query, extras, client, snapshot, &mut reply) {
+    let mut label = match early(&query, extras, (client, proven), snapshot, &mut reply) {
         Some(label) => label,
         None => {
             let question = question.as_ref().expect("without a question the answer was FORMERR");
@@ -94,19 +102,32 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
             label
         }
     };
+    let mut exceeded = false;
+    let rates = &snapshot.settings.rate_limit;
+    if rates.on && client.transport == Transport::Udp && !proven && reply.octets() > rates.ratio * message.len() {
+        match buckets.judge(rates, snapshot.settings.workers, client, label) {
+            Verdict::Send => {}
+            _ if rates.dry_run => exceeded = true,
+            Verdict::Slip => {
+                reply.truncate();
+                label = Label::Slip;
+            }
+            Verdict::Drop => return Outcome::Drop(Label::DropRate),
+        }
+    }
     if let Some(edns) = &mut reply_edns {
         edns.extended_error = reply.extended_error;
     }
     let truncated = reply.is_truncated();
     let qtype = question.map_or(QueryType::None, |question| QueryType::of(question.qtype.0));
-    Outcome::Reply { len: reply.finish(reply_edns.as_ref()), label, qtype, truncated }
+    Outcome::Reply { len: reply.finish(reply_edns.as_ref()), label, qtype, truncated, exceeded }
 }
 
 /// What can be said before any zone is looked at; `None` when the question is to be answered.
 fn early(
     query: &Query<'_>,
     extras: Option<Result<Extras<'_>, Malformed>>,
-    client: &Client,
+    (client, proven): (&Client, bool),
     snapshot: &Snapshot,
     reply: &mut Reply<'_, '_>,
 ) -> Option<Label> {
@@ -117,7 +138,7 @@ fn early(
         (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
         (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
-            Some(edns) if lacks_required_cookie(&edns, client, snapshot) => (Rcode::BADCOOKIE, Label::BadCookie),
+            Some(edns) if !proven && must_prove(&edns, client, &snapshot.settings) => (Rcode::BADCOOKIE, Label::BadCookie),
             _ => return None,
         },
         _ => (Rcode::NOTIMP, Label::NotImp),
@@ -126,12 +147,17 @@ fn early(
     Some(label)
 }
 
-/// Whether the client sends cookies, over a transport on which addresses can be forged, and not one of ours (RFC 7873 section 5.2.3).
-fn lacks_required_cookie(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -> bool {
-    let cookies = &snapshot.settings.cookies;
-    let (true, Transport::Udp, Some(cookie)) = (cookies.require, client.transport, edns.cookie) else { return false };
-    let mut secrets = [Some(snapshot.cookie_secret), cookies.previous].into_iter().flatten();
-    !secrets.any(|secret| cookie::is_valid(&cookie, client.address, client.now, &secret.0))
+/// Whether the client has to send a cookie of ours: it sends cookies, over a transport on which addresses can be forged
+/// (RFC 7873 section 5.2.3).
+fn must_prove(edns: &Edns<'_>, client: &Client, settings: &Settings) -> bool {
+    settings.cookies.require && client.transport == Transport::Udp && edns.cookie.is_some()
+}
+
+/// Whether the client has shown that its address is its own. Looked at only where something depends on it.
+fn is_proven(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -> bool {
+    let settings = &snapshot.settings;
+    let large = edns.payload.min(settings.limits.udp_payload) > UNPROVEN_UDP;
+    (large || settings.rate_limit.on || settings.cookies.require) && cookie::is_proven(edns, client, snapshot)
 }
 
 /// One question that is to be answered.
@@ -148,8 +174,10 @@ struct Ask<'a, 'm> {
 impl Ask<'_, '_> {
     fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Label, Full> {
         let qtype = self.question.qtype;
+        let welcome = self.snapshot.settings.query.allows(self.client.address);
         match self.question.qclass {
             Class::IN => {}
+            _ if !welcome => return Ok(refuse(reply, ExtendedError::PROHIBITED)),
             Class::CH => return chaos::answer(&self.snapshot.settings.identity, self.name, self.question, reply),
             _ => return Ok(refuse(reply, ExtendedError::NOT_SUPPORTED)),
         }
@@ -168,7 +196,13 @@ impl Ask<'_, '_> {
             // DS stands above the cut (RFC 4035 section 3.1.4.1); alone, the zone below says that it has none.
             served = zones.find_above(self.name).or(served);
         }
-        let Some(served) = served else { return Ok(refuse(reply, ExtendedError::NOT_AUTHORITATIVE)) };
+        let Some(served) = served else {
+            let why = if welcome { ExtendedError::NOT_AUTHORITATIVE } else { ExtendedError::PROHIBITED };
+            return Ok(refuse(reply, why));
+        };
+        if !(welcome && served.policy.query.allows(self.client.address)) && !self.is_for_transfer(served) {
+            return Ok(refuse(reply, ExtendedError::PROHIBITED));
+        }
         let Some(zone) = &served.zone else {
             reply.rcode = Rcode::SERVFAIL;
             reply.extended_error =
@@ -182,6 +216,13 @@ impl Ask<'_, '_> {
         let label = lookup.run(current, reply);
         self.scope = lookup.scope;
         label
+    }
+
+    /// Whether a secondary looks for a new serial: who may have the whole zone may ask for that, whoever else may ask.
+    fn is_for_transfer(&self, served: &ServedZone) -> bool {
+        self.question.qtype == Type::SOA
+            && served.apex_labels() == Some(self.name.labels())
+            && served.policy.transfer.to.iter().any(|grant| grant.net.contains(self.client.address))
     }
 }
 
@@ -201,9 +242,18 @@ fn give_up(reply: &mut Reply<'_, '_>) -> Label {
     }
 }
 
-fn limit(transport: Transport, edns: Option<&Edns<'_>>, settings: &Settings) -> usize {
+/// Octets of the largest datagram that a client may be sent that came with these options.
+pub fn datagram_octets(edns: Option<&Edns<'_>>, client: &Client, snapshot: &Snapshot) -> usize {
+    let proven = edns.is_some_and(|edns| is_proven(edns, client, snapshot));
+    limit(Transport::Udp, edns, proven, &snapshot.settings)
+}
+
+fn limit(transport: Transport, edns: Option<&Edns<'_>>, proven: bool, settings: &Settings) -> usize {
     match transport {
-        Transport::Udp => edns.map_or(PLAIN_UDP, |edns| usize::from(edns.payload.min(settings.limits.udp_payload))),
+        Transport::Udp => {
+            let most = if proven { settings.limits.udp_payload } else { settings.limits.udp_payload.min(UNPROVEN_UDP) };
+            usize::from(edns.map_or(PLAIN_UDP, |edns| edns.payload.min(most)))
+        }
         Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => usize::from(u16::MAX),
     }
 }

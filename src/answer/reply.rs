@@ -80,6 +80,11 @@ impl<'b, 's> Reply<'b, 's> {
         self.question
     }
 
+    /// Octets of the reply as it stands, with OPT.
+    pub(super) fn octets(&self) -> usize {
+        self.sink.len() + self.reserved
+    }
+
     /// Keeps `octets` free for OPT.
     pub(super) fn reserve(&mut self, octets: usize) {
         self.reserved = octets;

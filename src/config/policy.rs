@@ -10,8 +10,10 @@ use super::check::{self, Check};
 use super::fault::{Fault, Place};
 use super::pool::{self, POOL, PoolTransfer};
 use super::reader::{Entry, Item, Section, keys};
+use super::query::{self, QUERY};
 use super::transfer::{self, TRANSFER, Transfer};
 use super::{read_file, read_table};
+use crate::net::Access;
 use crate::pool::Policy;
 use crate::wire::{Name, NameRef};
 
@@ -20,6 +22,8 @@ use crate::wire::{Name, NameRef};
 pub struct ZonePolicy {
     /// The pools by owner name, which is absolute and within the zone.
     pub pools: BTreeMap<Name, PoolConfig>,
+    /// Who may ask.
+    pub query: Access,
     /// Zone transfers.
     pub transfer: Transfer,
     /// What the zone lists, when it is a catalog.
@@ -54,7 +58,7 @@ pub struct PoolConfig {
 }
 
 keys! {
-    ROOT "" with "check" "pool" "transfer" "catalog" {}
+    ROOT "" with "check" "pool" "query" "transfer" "catalog" {}
 }
 
 impl ZonePolicy {
@@ -102,9 +106,10 @@ fn read(root: &Section<'_>, apex: NameRef<'_>) -> ZonePolicy {
         let pool::Draft { policy, transfer, transfer_max, transfer_hold, .. } = draft;
         (owner, PoolConfig { policy, check, transfer, transfer_max, transfer_hold, place })
     };
+    let query = query::read(&root.table("query", &QUERY));
     let transfer = transfer::read(&root.table("transfer", &TRANSFER));
     let catalog = root.item("catalog").map(|_| catalog::read(&root.table("catalog", &CATALOG)));
-    ZonePolicy { pools: drafts.into_iter().map(pool).collect(), transfer, catalog, warnings: Vec::new() }
+    ZonePolicy { pools: drafts.into_iter().map(pool).collect(), query, transfer, catalog, warnings: Vec::new() }
 }
 
 /// The pools under `pool` whose owners are names of the zone.

@@ -9,6 +9,8 @@ use super::drains::DRAIN;
 use super::encrypted::TLS;
 use super::pool::POOL;
 use super::primary::PRIMARY;
+use super::query::QUERY;
+use super::rate_limit::RATE_LIMIT;
 use super::reader::{Described, Keys};
 use super::secret::{COOKIES, TSIG};
 use super::settings::{ADMIN, HEALTH, IDENTITY, LIMITS, SETTINGS, UDP};
@@ -47,7 +49,9 @@ pub fn reference() -> Vec<TableReference> {
         (&TLS, "The encrypted doors: DNS over TLS, HTTPS and QUIC."),
         (&ADMIN, "The page, the metrics and the API."),
         (&ALERT, "Who is told when something goes wrong, and when it is over."),
+        (&QUERY, "Who may ask, whatever the zone; others get REFUSED. The policy of a zone has such a table, too."),
         (&LIMITS, "How much of it there is at once."),
+        (&RATE_LIMIT, "How many replies one network is sent by UDP. Nothing is limited by default."),
         (&UDP, "The defaults are meant to be left alone."),
         (&HEALTH, "What the prober is measured by."),
         (&IDENTITY, "Who asks what the server is learns nothing unless it stands here."),
@@ -61,6 +65,7 @@ pub fn reference() -> Vec<TableReference> {
             "How the A and AAAA records of an owner are handed out. The owner is relative to the apex (`[pool.www]`), \
              absolute with a final dot (`[pool.\"www.example.test.\"]`), or the apex itself (`[pool.\"@\"]`).",
         ),
+        (&QUERY, "Who may ask for names of the zone, of those whom `[query]` of kofn.toml lets ask."),
         (&TRANSFER, "How the zone travels, to other nameservers and from them."),
         (&GRANT, "An element of `to` is a prefix, or a table:"),
         (&PEER, "An element of `notify` is an address, or a table:"),
@@ -138,8 +143,8 @@ mod tests {
     #[test]
     fn every_default_is_read_by_its_own_key() {
         let all = [
-            &SETTINGS, &TLS, &ADMIN, &ALERT, &LIMITS, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG, &CHECK, &POOL,
-            &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG,
+            &SETTINGS, &TLS, &ADMIN, &ALERT, &QUERY, &LIMITS, &RATE_LIMIT, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG,
+            &CHECK, &POOL, &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG,
         ];
         for keys in all {
             for key in keys.keys {

@@ -11,9 +11,11 @@ use super::encrypted::{self, Encrypted};
 use super::fault::Fault;
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
-use super::value::{boolean, dns_address, duration, integer, list, path, prefix, text};
+use super::query::{self, QUERY};
+use super::rate_limit::{self, RATE_LIMIT, RateLimit};
+use super::value::{boolean, dns_address, duration, integer, list, path, prefixes, text};
 use super::{read_file, read_table};
-use crate::net::Prefix;
+use crate::net::{Access, Prefix};
 use crate::wire::Name;
 
 /// The server's configuration, valid as a whole.
@@ -37,8 +39,12 @@ pub struct Settings {
     pub explain: Vec<Prefix>,
     /// Who is told when something goes wrong.
     pub alert: Alert,
+    /// Who may ask, whatever the zone.
+    pub query: Access,
     /// What one client or all may take.
     pub limits: Limits,
+    /// How many replies one network is sent.
+    pub rate_limit: RateLimit,
     /// How UDP is served.
     pub udp: Udp,
     /// Addresses that should always answer by TCP: when they are silent too, failures are our own.
@@ -103,7 +109,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "limits" "udp" "health" "identity" "cookies" "key" "tls" {
+    SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "udp" "health" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
@@ -136,7 +142,7 @@ keys! {
 keys! {
     LIMITS "[limits]" {
         UDP_PAYLOAD: u16 = "udp_payload", integer::<u16, 512, 4096>, "1232",
-            "Octets of the largest reply by UDP; what is larger is truncated, and the client asks again by TCP.";
+            "Octets of the largest reply by UDP; what is larger is truncated, and the client asks again by TCP. Above 1232 it holds only for clients that send a server cookie of ours (RFC 7873).";
         TCP_CONNECTIONS: usize = "tcp_connections", integer::<usize, 1, 1_000_000>, "1000",
             "TCP connections open at once.";
         TCP_PER_PREFIX: usize = "tcp_per_prefix", integer::<usize, 1, 1_000_000>, "50",
@@ -233,7 +239,9 @@ fn read(root: &Section<'_>) -> Settings {
         admin: admin.value(&ADMIN_LISTEN),
         explain: admin.value(&ADMIN_EXPLAIN),
         alert: alert::read(&root.table("alert", &ALERT)),
+        query: query::read(&root.table("query", &QUERY)),
         limits: limits(&root.table("limits", &LIMITS)),
+        rate_limit: rate_limit::read(&root.table("rate_limit", &RATE_LIMIT)),
         udp: udp(&root.table("udp", &UDP)),
         witnesses: root.table("health", &HEALTH).value(&WITNESSES),
         identity: identity(&root.table("identity", &IDENTITY)),
@@ -285,10 +293,6 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
         Some((_, address)) => item.wrong_as(format_args!("{address} stands here twice"), "each address once"),
         None => Some(addresses),
     }
-}
-
-fn prefixes(item: &Item<'_>) -> Option<Vec<Prefix>> {
-    list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
 }
 
 fn witnesses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {

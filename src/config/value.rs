@@ -79,6 +79,11 @@ pub(super) fn prefix(item: &Item<'_>) -> Option<Prefix> {
     }
 }
 
+/// A list of prefixes and addresses.
+pub(super) fn prefixes(item: &Item<'_>) -> Option<Vec<Prefix>> {
+    list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
+}
+
 /// True or false.
 pub(super) fn boolean(item: &Item<'_>) -> Option<bool> {
     item.as_bool().or_else(|| item.wrong("true or false"))

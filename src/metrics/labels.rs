@@ -57,8 +57,12 @@ labelled! {
         DropResponse = "drop_response",
         /// Not answered: it came from a proxy, without a PROXY header or with a broken one.
         DropProxy = "drop_proxy",
+        /// TC and no records, in place of a reply beyond what the client's network is sent.
+        Slip = "slip",
         /// Not answered: over a limit.
         DropLimit = "drop_limit",
+        /// Not answered: beyond what the client's network is sent.
+        DropRate = "drop_rate",
     }
 }
 
@@ -151,6 +155,8 @@ labelled! {
     Event {
         /// A UDP reply went out with TC set.
         Truncated = "udp_truncated",
+        /// A reply went out that would have been limited, were that not only tried.
+        RateExceeded = "rate_exceeded",
         /// A datagram that the kernel dropped because the socket's buffer was full; never seen, so not received.
         ReceiveOverflow = "udp_receive_overflow",
         /// A UDP reply that the kernel would not send.

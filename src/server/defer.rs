@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
 
-use crate::answer::{Client, Dealer, Outcome, answer};
+use crate::answer::{Client, Dealer, Outcome, answer, datagram_octets};
 use crate::config::Grant;
 use crate::metrics::{Outcome as Label, QueryType, Transport};
 use crate::snapshot::{Reader, ServedZone, Snapshot};
@@ -147,17 +147,23 @@ impl Clerk {
             }
             return message.reply(Rcode::REFUSED, Label::Refused);
         };
-        self.send(message, request, served, grant)
+        self.send(message, request, (snapshot, served), grant)
     }
 
-    fn send(&self, message: Message<'_>, request: Request, served: &ServedZone, grant: &Grant) -> Work {
+    fn send(
+        &self,
+        message: Message<'_>,
+        request: Request,
+        (snapshot, served): (&Snapshot, &ServedZone),
+        grant: &Grant,
+    ) -> Work {
         let Some(image) = served.image(grant.view) else {
             return message.reply(Rcode::SERVFAIL, Label::ServFail);
         };
         let journals = &self.handoff.journals;
         let content = decide(request.wanted, &image, |from, to| journals.since(&message.zone, grant.view, from, to));
         if message.client.transport == Transport::Udp {
-            let limit = usize::from(request.payload);
+            let limit = message.datagram(snapshot);
             let mut reply = Vec::new();
             let mut sending = Sending::datagram(request, content, &image, message.signer, limit);
             return match sending.next(&mut reply, seconds()) {
@@ -188,6 +194,12 @@ impl Message<'_> {
         LowerName::of(self.zone.borrow())
     }
 
+    /// Octets of the largest datagram that the client may be sent.
+    fn datagram(&self, snapshot: &Snapshot) -> usize {
+        let extras = Query::new(self.octets).ok().and_then(|query| query.extras(&self.question).ok());
+        datagram_octets(extras.and_then(|extras| extras.edns).as_ref(), self.client, snapshot)
+    }
+
     fn key(&self) -> Option<Name> {
         self.signer.as_ref().map(|signer| signer.key().name().to_name())
     }
@@ -214,7 +226,7 @@ impl Message<'_> {
 fn ordinary(message: Message<'_>, snapshot: &Snapshot) -> Work {
     let signature = message.signer.as_ref().map_or(0, Signer::octets);
     let room = match message.client.transport {
-        Transport::Udp => datagram(message.octets, &message.question, snapshot),
+        Transport::Udp => message.datagram(snapshot),
         _ => usize::from(u16::MAX),
     };
     // The signature takes its room from what the engine may use.
@@ -228,13 +240,6 @@ fn ordinary(message: Message<'_>, snapshot: &Snapshot) -> Work {
         Outcome::Drop(label) => Work::Silence(label),
         Outcome::Defer => message.reply(Rcode::REFUSED, Label::Refused),
     }
-}
-
-/// Octets of the largest datagram that this client and we agree on.
-fn datagram(message: &[u8], question: &Question, snapshot: &Snapshot) -> usize {
-    let extras = Query::new(message).ok().and_then(|query| query.extras(question).ok());
-    let payload = extras.and_then(|extras| extras.edns).map_or(PLAIN_UDP as u16, |edns| edns.payload);
-    usize::from(payload.min(snapshot.settings.limits.udp_payload))
 }
 
 /// Seconds since 1970; a clock before it is wrong in any case, and then signatures are.

@@ -85,7 +85,10 @@ impl Moment<'_> {
         // never written to, and the dealer is cursors and scratch, of which each query makes its own.
         let outcome = catch_unwind(AssertUnwindSafe(|| answer(self.snapshot, message, &client, self.dealer, reply)));
         let (label, query_type, octets) = match outcome {
-            Ok(Outcome::Reply { len, label, qtype, truncated }) => {
+            Ok(Outcome::Reply { len, label, qtype, truncated, exceeded }) => {
+                if exceeded {
+                    self.counters.event(Event::RateExceeded, 1);
+                }
                 if truncated && self.transport == Transport::Udp {
                     self.counters.event(Event::Truncated, 1);
                 }

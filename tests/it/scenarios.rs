@@ -9,8 +9,10 @@
 //! drains                      drains.toml, from here on
 //! ask www.example.test. A     a question, with words after it: do tcp size=N from=ADDRESS subnet=PREFIX nsid
 //!                             cookie=HEX class=CH, and cookie=again for the one that the last reply gave
-//!     NOERROR aa answer       rcode, flags that are set, how the reply is counted, and the scope of a client subnet
+//!     NOERROR aa answer       rcode, flags that are set, how the reply is counted, the scope of a client subnet, and the
+//!                             number of an extended error
 //!     > www.example.test. …   answer, in any order; `authority:` and `additional:` begin the other sections
+//! flood 100 NAME A            as often, by one worker: how many of the replies were counted as what
 //! deal www.example.test. A    the same question until all hands have been dealt: each hand's share of the answers
 //! probe 192.0.2.1 passes      what a probe finds: passes | fails: REASON | drains and …
 //! probe 192.0.2.1 F P F       the same in a row, and the verdict after each
@@ -41,7 +43,7 @@ use kofn::zone::{Zone, text};
 
 mod world;
 
-use world::{World, shares};
+use world::{World, counts, shares};
 
 #[tokio::test(start_paused = true)]
 async fn every_transcript_is_as_written() {
@@ -68,12 +70,20 @@ async fn run(file: &Path, differences: &mut String) {
                 configure(&mut world, &block, file);
                 None
             }
-            "ask" => Some(ask(&world.snapshot(), words, &mut Dealer::new(1), &mut last_cookie)),
+            "ask" => Some(ask(&world.snapshot(), words, (&mut Dealer::new(1), world.seconds()), &mut last_cookie)),
+            "flood" => {
+                let times: usize = words.next().unwrap().parse().unwrap();
+                let (snapshot, now) = (world.snapshot(), world.seconds());
+                let dealer = world.dealer.get_or_insert_with(|| Dealer::new(1));
+                let question = || block.head.split_whitespace().skip(2);
+                let reply = |_| ask(&snapshot, question(), (&mut *dealer, now), &mut last_cookie);
+                Some(counts((0..times).map(reply)))
+            }
             "deal" => {
                 let lap = world.lap(words.next().unwrap(), rtype(words.next().unwrap()));
-                let (snapshot, mut dealer) = (world.snapshot(), Dealer::new(1));
+                let (snapshot, mut dealer, now) = (world.snapshot(), Dealer::new(1), world.seconds());
                 let question = || block.head.split_whitespace().skip(1);
-                let reply = |_| hand(&ask(&snapshot, question(), &mut dealer, &mut last_cookie));
+                let reply = |_| hand(&ask(&snapshot, question(), (&mut dealer, now), &mut last_cookie));
                 Some(shares((0..lap).map(reply)))
             }
             _ => world.step(&block).await,
@@ -129,11 +139,11 @@ fn blocks(source: &str) -> Vec<Block<'_>> {
 fn ask<'a>(
     snapshot: &Snapshot,
     mut words: impl Iterator<Item = &'a str>,
-    dealer: &mut Dealer,
+    (dealer, now): (&mut Dealer, u32),
     last_cookie: &mut Vec<u8>,
 ) -> String {
     let (owner, rtype) = (name(words.next().unwrap()), rtype(words.next().unwrap()));
-    let mut client = Client { address: IpAddr::from([192, 0, 2, 1]), transport: Transport::Udp, now: 1_700_000_000 };
+    let mut client = Client { address: IpAddr::from([192, 0, 2, 1]), transport: Transport::Udp, now };
     let (mut class, mut size, mut flags, mut options) = (Class::IN, None, 0u8, Vec::new());
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -166,16 +176,17 @@ fn ask<'a>(
     match answer(snapshot, &message, &client, dealer, &mut buffer) {
         Outcome::Reply { len, label, .. } => {
             let reply = Message::from_vec(&buffer[..len]).unwrap_or_else(|error| panic!("{owner} {rtype}: {error}"));
-            let mut scope = String::new();
+            let (mut scope, mut error) = (String::new(), String::new());
             for (code, option) in reply.edns.iter().flat_map(|edns| edns.options().as_ref()) {
                 let octets = Vec::try_from(option).unwrap();
                 match u16::from(*code) {
                     8 => scope = format!(" scope={}", octets[3]),
                     10 => *last_cookie = octets,
+                    15 => error = format!(" error={}", u16::from_be_bytes([octets[0], octets[1]])),
                     _ => {}
                 }
             }
-            show(&reply, &format!("{}{scope}", label.label()))
+            show(&reply, &format!("{}{scope}{error}", label.label()))
         }
         Outcome::Drop(label) => label.label().to_owned(),
         Outcome::Defer => "defer".to_owned(),

@@ -27,7 +27,8 @@ use super::api::{Drains, EXPLAIN_PATH, Explanation};
 use super::drains::DrainKeeper;
 use super::status::{Clock, Sources};
 use crate::answer::{Client, Dealer, Outcome, answer};
-use crate::metrics::Transport;
+use crate::metrics::{Outcome as Label, Transport};
+use crate::net::Access;
 use crate::snapshot::Snapshot;
 use crate::wire::{Class, LowerName, Name, Type};
 use place::Place;
@@ -127,12 +128,22 @@ impl Sources {
     ) {
         let why = &mut explanation.why;
         let zones = snapshot.zones();
+        let refused = explanation.outcome == Label::Refused.label();
+        let turned_away = |list: &Access, whose: &str| turned_away(list, whose, asked.from).filter(|_| refused);
+        if let Some(sentence) = turned_away(&snapshot.settings.query, "kofn.toml") {
+            why.push(sentence);
+            return;
+        }
         let Some(served) = zones.find(&LowerName::of(asked.name.borrow())) else {
             why.push("no zone here holds the name".into());
             return;
         };
         let apex = zones.iter().find(|(_, zone)| Arc::ptr_eq(zone, served)).map(|(apex, _)| apex.to_string());
         explanation.zone.clone_from(&apex);
+        if let Some(sentence) = turned_away(&served.policy.query, "the zone's policy") {
+            why.push(sentence);
+            return;
+        }
         let Some(zone) = &served.zone else {
             why.push(match served.expired {
                 true => "what the zone's primaries sent has expired, so it is not served any more".into(),
@@ -162,5 +173,14 @@ impl Sources {
                 why.extend(place.denial(zone, asked.rtype, read));
             }
         }
+    }
+}
+
+/// Why a client may not ask, if `list` says so.
+fn turned_away(list: &Access, whose: &str, from: IpAddr) -> Option<String> {
+    match list.rule(from) {
+        _ if list.allows(from) => None,
+        Some(prefix) => Some(format!("{from} may not ask: `deny` of [query] in {whose} has {prefix}")),
+        None => Some(format!("{from} may not ask: `allow` of [query] in {whose} does not have it")),
     }
 }

@@ -15,8 +15,6 @@ pub struct Request {
     pub wanted: Wanted,
     /// Whether the request has OPT.
     pub(super) edns: bool,
-    /// Octets of the largest datagram that the client takes.
-    pub payload: u16,
 }
 
 /// What is wanted of a zone.
@@ -40,14 +38,13 @@ impl Request {
             Type::IXFR => Wanted::Since(Serial(query.soa_serial(&question)?)),
             _ => return None,
         };
-        let payload = extras.edns.map_or(PLAIN, |edns| edns.payload);
-        Some(Self::of(message, &question, name.name().to_name(), wanted, extras.edns.is_some(), payload))
+        Some(Self::of(message, &question, name.name().to_name(), wanted, extras.edns.is_some()))
     }
 
-    fn of(message: &[u8], question: &Question, zone: Name, wanted: Wanted, edns: bool, payload: u16) -> Self {
+    fn of(message: &[u8], question: &Question, zone: Name, wanted: Wanted, edns: bool) -> Self {
         let recursion_desired = message[2] & 1;
         let question = message[HEADER..question.end()].to_vec();
-        Self { id: [message[0], message[1]], recursion_desired, question, zone, wanted, edns, payload }
+        Self { id: [message[0], message[1]], recursion_desired, question, zone, wanted, edns }
     }
 
     /// The question as it was asked.
@@ -65,6 +62,3 @@ impl Request {
         header
     }
 }
-
-/// Octets of the largest datagram without EDNS (RFC 1035 section 4.2.1).
-const PLAIN: u16 = 512;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kofn::answer::Dealer;
 use kofn::config::{Settings, read_drains};
 use kofn::drain::Drains;
 use kofn::health::{Notice, ProbeKey, Reason, Table, Testimony, Verdict};
@@ -18,6 +19,9 @@ use super::{Block, name};
 pub(super) struct World {
     pub(super) sources: Vec<ZoneSource>,
     pub(super) settings: Settings,
+    /// The worker that is flooded.
+    pub(super) dealer: Option<Dealer>,
+    waited: u64,
     drains: Drains,
     table: Arc<Table>,
     publisher: Option<Arc<Publisher>>,
@@ -115,8 +119,14 @@ impl World {
         }
     }
 
+    /// The time of day, in seconds since 1970.
+    pub(super) fn seconds(&self) -> u32 {
+        1_700_000_000 + self.waited as u32
+    }
+
     /// Lets time pass, with all that becomes due on the way.
     async fn wait(&mut self, seconds: u64) {
+        self.waited += seconds;
         let (publisher, end) = (self.serve(), now() + Duration::from_secs(seconds));
         while let Some(at) = publisher.next_step().filter(|at| *at <= end) {
             advance(at).await;
@@ -185,6 +195,15 @@ pub(super) fn shares(replies: impl Iterator<Item = String>) -> String {
     let share = |count: u32| (100.0 * f64::from(count) / f64::from(all)).round();
     let lines = counts.iter().map(|(reply, count)| format!("{} % {reply}", share(*count)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How many replies were counted as what: the first line of each says it, or is it.
+pub(super) fn counts(replies: impl Iterator<Item = String>) -> String {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for reply in replies {
+        *counts.entry(reply.lines().next().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts.iter().map(|(reply, count)| format!("{count} {reply}")).collect::<Vec<_>>().join("\n")
 }
 
 async fn advance(to: Instant) {
