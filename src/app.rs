@@ -42,9 +42,11 @@ use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::replicate::{Replicator, Standings, Watches};
+use crate::scribe::Scribe;
 use crate::server::{self, BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
+use crate::tap::Taps;
 use drains::Keeper;
 use memory::Memory;
 
@@ -172,7 +174,11 @@ impl App {
         let registry = Arc::new(Registry::default());
         let announcing = announcing(&publisher, self.journals, self.bound.addresses());
         let (notified, notifies) = mpsc::channel(NOTIFIES);
-        let handoff = Handoff { journals: Arc::clone(&announcing.journals), notified };
+        let taps = Arc::new(Taps::default());
+        let name = server_name(&publisher.reader().load().settings);
+        let scribe = Scribe::start(publisher.reader(), Arc::clone(&taps), registry.register(), name)?;
+        tasks.spawn(scribe.follow(publisher.generations()));
+        let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified };
         let certificates = certificates::shown(&self.bound);
         let running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         tasks.spawn(announce::run(announcing));
@@ -195,6 +201,7 @@ impl App {
         tasks.shutdown().await;
         memory.keep();
         solver.stop();
+        scribe.stop();
         drop(ownership);
         info!("stopped");
         Ok(())

@@ -13,10 +13,10 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | `wire` `net` `metrics` `health` `processor` | the vocabulary |
+//! | 0 | `wire` `net` `metrics` `tap` `health` `processor` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
-//! | 3 | `server` `probe` `reload` `announce` `admin` `alert` | tasks with sockets, files and clocks; none knows another |
+//! | 3 | `server` `probe` `reload` `announce` `admin` `alert` `scribe` | tasks with sockets, files and clocks; none knows another |
 //! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
 //!
@@ -40,10 +40,12 @@ pub mod probe;
 pub mod processor;
 pub mod reload;
 pub mod replicate;
+pub mod scribe;
 pub mod server;
 pub mod shutdown;
 pub mod simulate;
 pub mod snapshot;
+pub mod tap;
 #[cfg(feature = "encrypted")]
 pub mod tls;
 pub mod transfer;

@@ -85,7 +85,8 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     {
         return Outcome::Defer;
     }
-    let proven = client.transport == Transport::Udp && edns.as_ref().is_some_and(|edns| is_proven(edns, client, snapshot));
+    let proven =
+        client.transport == Transport::Udp && edns.as_ref().is_some_and(|edns| is_proven(edns, client, snapshot));
     let limit = limit(client.transport, edns.as_ref(), proven, &snapshot.settings).min(buffer.len());
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
     let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
@@ -138,7 +139,9 @@ fn early(
         (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
         (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
-            Some(edns) if !proven && must_prove(&edns, client, &snapshot.settings) => (Rcode::BADCOOKIE, Label::BadCookie),
+            Some(edns) if !proven && must_prove(&edns, client, &snapshot.settings) => {
+                (Rcode::BADCOOKIE, Label::BadCookie)
+            }
             _ => return None,
         },
         _ => (Rcode::NOTIMP, Label::NotImp),
@@ -200,7 +203,8 @@ impl Ask<'_, '_> {
             let why = if welcome { ExtendedError::NOT_AUTHORITATIVE } else { ExtendedError::PROHIBITED };
             return Ok(refuse(reply, why));
         };
-        if !(welcome && served.policy.query.allows(self.client.address)) && !self.is_for_transfer(served) {
+        let allowed = welcome && served.policy.query.allows(self.client.address);
+        if !allowed && !self.is_for_transfer(served) {
             return Ok(refuse(reply, ExtendedError::PROHIBITED));
         }
         let Some(zone) = &served.zone else {

@@ -118,7 +118,7 @@ impl Bucket {
         let (most, silent) = (rate.saturating_mul(burst), now.wrapping_sub(self.at));
         self.left = match silent {
             0 => self.left.min(most),
-            _ if silent < burst => self.left.saturating_add(rate * silent).min(most),
+            _ if silent < burst => self.left.saturating_add(rate.saturating_mul(silent)).min(most),
             _ => most,
         };
         self.at = now;
@@ -182,7 +182,16 @@ mod tests {
     fn limit(rate: u32) -> RateLimit {
         let rates = Rates { answers: rate, nodata: rate, nxdomains: rate, referrals: rate, errors: rate };
         let networks = 1024;
-        RateLimit { on: true, rates, burst: 1, slip: 2, ipv4_prefix: 24, ipv6_prefix: 56, networks, ..RateLimit::default() }
+        RateLimit {
+            on: true,
+            rates,
+            burst: 1,
+            slip: 2,
+            ipv4_prefix: 24,
+            ipv6_prefix: 56,
+            networks,
+            ..RateLimit::default()
+        }
     }
 
     fn client(address: impl Into<IpAddr>, now: u32) -> Client {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Item, Section, keys};
-use super::value::{any_of, duration, integer, list, prefix, text, word};
+use super::value::{any_of, duration, integer, list, prefix, share, text, word};
 use crate::net::Prefix;
 use crate::pool::{Empty, PerFamily, Policy, Spread};
 
@@ -153,13 +153,6 @@ fn seconds(item: &Item<'_>) -> Option<u32> {
     match duration.subsec_millis() {
         0 => u32::try_from(duration.as_secs()).ok(),
         _ => item.wrong("whole seconds"),
-    }
-}
-
-fn share(item: &Item<'_>) -> Option<f64> {
-    match item.as_number().filter(|share| (0.0..=1.0).contains(share)) {
-        Some(share) => Some(share),
-        None => item.wrong("a share from 0 to 1"),
     }
 }
 

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use super::alert::ALERT;
 use super::catalog::CATALOG;
 use super::check::CHECK;
+use super::dnstap::DNSTAP;
 use super::drains::DRAIN;
 use super::encrypted::TLS;
 use super::pool::POOL;
 use super::primary::PRIMARY;
 use super::query::QUERY;
+use super::query_log::QUERY_LOG;
 use super::rate_limit::RATE_LIMIT;
 use super::reader::{Described, Keys};
 use super::secret::{COOKIES, TSIG};
@@ -52,6 +54,8 @@ pub fn reference() -> Vec<TableReference> {
         (&QUERY, "Who may ask, whatever the zone; others get REFUSED. The policy of a zone has such a table, too."),
         (&LIMITS, "How much of it there is at once."),
         (&RATE_LIMIT, "How many replies one network is sent by UDP. Nothing is limited by default."),
+        (&DNSTAP, "Where messages are told of by dnstap. Without `socket` and `file` they are not."),
+        (&QUERY_LOG, "A line for some of the queries."),
         (&UDP, "The defaults are meant to be left alone."),
         (&HEALTH, "What the prober is measured by."),
         (&IDENTITY, "Who asks what the server is learns nothing unless it stands here."),
@@ -143,8 +147,27 @@ mod tests {
     #[test]
     fn every_default_is_read_by_its_own_key() {
         let all = [
-            &SETTINGS, &TLS, &ADMIN, &ALERT, &QUERY, &LIMITS, &RATE_LIMIT, &UDP, &HEALTH, &IDENTITY, &COOKIES, &TSIG,
-            &CHECK, &POOL, &TRANSFER, &GRANT, &PEER, &PRIMARY, &CATALOG,
+            &SETTINGS,
+            &TLS,
+            &ADMIN,
+            &ALERT,
+            &QUERY,
+            &LIMITS,
+            &RATE_LIMIT,
+            &DNSTAP,
+            &QUERY_LOG,
+            &UDP,
+            &HEALTH,
+            &IDENTITY,
+            &COOKIES,
+            &TSIG,
+            &CHECK,
+            &POOL,
+            &TRANSFER,
+            &GRANT,
+            &PEER,
+            &PRIMARY,
+            &CATALOG,
         ];
         for keys in all {
             for key in keys.keys {

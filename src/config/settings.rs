@@ -7,19 +7,21 @@ use std::thread;
 use std::time::Duration;
 
 use super::alert::{self, ALERT, Alert};
+use super::dnstap::{self, DNSTAP, Dnstap};
 use super::encrypted::{self, Encrypted};
 use super::fault::Fault;
+use super::query::{self, QUERY};
+use super::query_log::{self, QUERY_LOG, QueryLog};
+use super::rate_limit::{self, RATE_LIMIT, RateLimit};
 use super::reader::{Item, Section, keys};
 use super::secret::{self, Cookies, TsigKey};
-use super::query::{self, QUERY};
-use super::rate_limit::{self, RATE_LIMIT, RateLimit};
 use super::value::{boolean, dns_address, duration, integer, list, path, prefixes, text};
 use super::{read_file, read_table};
 use crate::net::{Access, Prefix};
 use crate::wire::Name;
 
 /// The server's configuration, valid as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where DNS is answered, by UDP and TCP alike; at least one.
     pub listen: Vec<SocketAddr>,
@@ -45,6 +47,10 @@ pub struct Settings {
     pub limits: Limits,
     /// How many replies one network is sent.
     pub rate_limit: RateLimit,
+    /// What is told by dnstap.
+    pub dnstap: Dnstap,
+    /// Which queries are logged.
+    pub query_log: QueryLog,
     /// How UDP is served.
     pub udp: Udp,
     /// Addresses that should always answer by TCP: when they are silent too, failures are our own.
@@ -109,7 +115,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "udp" "health" "identity" "cookies" "key" "tls" {
+    SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "dnstap" "query_log" "udp" "health" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
@@ -242,6 +248,8 @@ fn read(root: &Section<'_>) -> Settings {
         query: query::read(&root.table("query", &QUERY)),
         limits: limits(&root.table("limits", &LIMITS)),
         rate_limit: rate_limit::read(&root.table("rate_limit", &RATE_LIMIT)),
+        dnstap: dnstap::read(&root.table("dnstap", &DNSTAP)),
+        query_log: query_log::read(&root.table("query_log", &QUERY_LOG)),
         udp: udp(&root.table("udp", &UDP)),
         witnesses: root.table("health", &HEALTH).value(&WITNESSES),
         identity: identity(&root.table("identity", &IDENTITY)),

@@ -84,6 +84,14 @@ pub(super) fn prefixes(item: &Item<'_>) -> Option<Vec<Prefix>> {
     list(item, "a list of addresses and prefixes, such as [\"192.0.2.1\", \"2001:db8::/48\"]", prefix)
 }
 
+/// A number from 0 to 1.
+pub(super) fn share(item: &Item<'_>) -> Option<f64> {
+    match item.as_number().filter(|share| (0.0..=1.0).contains(share)) {
+        Some(share) => Some(share),
+        None => item.wrong("a share from 0 to 1"),
+    }
+}
+
 /// True or false.
 pub(super) fn boolean(item: &Item<'_>) -> Option<bool> {
     item.as_bool().or_else(|| item.wrong("true or false"))

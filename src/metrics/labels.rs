@@ -157,6 +157,8 @@ labelled! {
         Truncated = "udp_truncated",
         /// A reply went out that would have been limited, were that not only tried.
         RateExceeded = "rate_exceeded",
+        /// A message that was to be written down was not: whoever writes could not follow.
+        TapLost = "tap_lost",
         /// A datagram that the kernel dropped because the socket's buffer was full; never seen, so not received.
         ReceiveOverflow = "udp_receive_overflow",
         /// A UDP reply that the kernel would not send.

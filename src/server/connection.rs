@@ -11,7 +11,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +22,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::defer::{Work, seconds};
 use super::desk::{Desk, FRAME, READ, WRITE};
-use super::engine::{Answered, Moment};
+use super::engine::{Answered, Moment, Settled};
+use super::watch::{Begun, Ends};
 use crate::metrics::{Event, Outcome, QueryType};
 use crate::transfer::send::Remainder;
 use crate::wire::HEADER;
@@ -31,7 +31,7 @@ use crate::wire::HEADER;
 /// One connection over a stream of octets, plain or encrypted, served by one task.
 pub(super) struct Connection<S> {
     stream: S,
-    peer: SocketAddr,
+    ends: Ends,
     desk: Rc<RefCell<Desk>>,
     idle: Duration,
     /// Octets received and not yet answered: less than a frame, or more while the client does not read.
@@ -57,8 +57,8 @@ enum Turn {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
-        Self { stream, peer, desk, idle, held: Vec::new(), unsent: Vec::new(), unflushed: false, long: false }
+    pub(super) fn new(stream: S, ends: Ends, desk: Rc<RefCell<Desk>>, idle: Duration) -> Self {
+        Self { stream, ends, desk, idle, held: Vec::new(), unsent: Vec::new(), unflushed: false, long: false }
     }
 
     /// Answers until the client closes its side, asks nothing for too long, does not read, or sends what is no DNS.
@@ -140,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             *input = rest;
             let (length, reply) = output[written..].split_first_chunk_mut().expect("room for one more frame");
             turn = Turn::Answered;
-            match moment.answer(query, self.peer, &mut reply[..FRAME - 2]) {
+            let Ends { client, local } = self.ends;
+            match moment.answer(query, client, || local, &mut reply[..FRAME - 2]) {
                 Answered::Reply(octets) => {
                     *length = (octets as u16).to_be_bytes();
                     written += 2 + octets;
@@ -222,14 +223,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let desk = self.desk.borrow();
             (Arc::clone(&desk.clerk), desk.engine.transport())
         };
-        match clerk.take(message, self.peer, transport) {
-            Work::Silence(label) => self.count(QueryType::None, label),
+        let (ends, begun) = (self.ends, Begun::now());
+        let settle = |reply: Option<&[u8]>, query_type, label| {
+            let settled = Settled { message, ends, begun, reply, label, query_type };
+            self.desk.borrow_mut().engine.settle(&settled);
+        };
+        match clerk.take(message, ends.client, transport) {
+            Work::Silence(label) => settle(None, QueryType::None, label),
             Work::Reply(reply, label, qtype) => {
-                self.count(qtype, label);
+                settle(Some(&reply), qtype, label);
                 self.send(&reply).await?;
             }
             Work::Transfer(mut sending, _place) => {
-                self.count(QueryType::Transfer, Outcome::Answer);
+                settle(None, QueryType::Transfer, Outcome::Answer);
                 let (mut message, mut remainder) = (Vec::new(), Remainder::More);
                 while remainder == Remainder::More {
                     // A record that no message can hold: the client sees the end of the connection, and half a zone.
@@ -241,10 +247,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         Ok(())
-    }
-
-    fn count(&self, query_type: QueryType, label: Outcome) {
-        self.desk.borrow().engine.count(query_type, label);
     }
 
     /// Sends one message, and waits until the client has taken it.
@@ -275,9 +277,10 @@ mod tests {
     use crate::config::Settings;
     use crate::metrics::{Registry, Transport};
     use crate::snapshot::{Facts, Publisher};
+    use crate::tap::Taps;
 
     use super::super::defer::{Clerk, Handoff};
-    use super::super::engine::Engine;
+    use super::super::engine::Parts;
     use super::super::stream::Stream;
 
     use socket2::SockRef;
@@ -294,7 +297,8 @@ mod tests {
         let mut settings = Settings::default();
         settings.identity.nsid = Some("n".repeat(255));
         let publisher = Publisher::new(Arc::new(settings), Facts::default());
-        let engine = Engine::new(&publisher.reader(), registry.register(), Transport::Tcp);
+        let (reader, taps) = (publisher.reader(), Taps::default());
+        let engine = Parts { reader: &reader, registry, taps: &taps }.engine(Transport::Tcp);
         let clerk = Arc::new(Clerk::new(publisher.reader(), Handoff::to_nobody(), 1));
         let desk = Rc::new(RefCell::new(Desk::new(engine, clerk)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -302,7 +306,8 @@ mod tests {
         let (stream, peer) = listener.accept().await.expect("a connection");
         SockRef::from(&stream).set_send_buffer_size(1).expect("the least there is");
         SockRef::from(&client).set_recv_buffer_size(READ).expect("an option");
-        tokio::task::spawn_local(Connection::new(Stream::new(stream), peer, desk, IDLE).serve());
+        let ends = Ends { client: peer, local: stream.local_addr().expect("bound") };
+        tokio::task::spawn_local(Connection::new(Stream::new(stream), ends, desk, IDLE).serve());
         client
     }
 

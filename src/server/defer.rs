@@ -20,6 +20,7 @@ use crate::answer::{Client, Dealer, Outcome, answer, datagram_octets};
 use crate::config::Grant;
 use crate::metrics::{Outcome as Label, QueryType, Transport};
 use crate::snapshot::{Reader, ServedZone, Snapshot};
+use crate::tap::Taps;
 use crate::transfer::journal::Journals;
 use crate::transfer::notify::{Notified, bare_reply};
 use crate::transfer::send::{Request, Sending, Wanted, decide};
@@ -27,9 +28,11 @@ use crate::transfer::tsig::{self, Rejection, Signer};
 use crate::wire::{Class, LowerName, Name, Opcode, Query, Question, Rcode, Type};
 use crate::zone::Serial;
 
-/// What deferred messages need of others.
+/// What the doors need of others, and what others have of them.
 #[derive(Clone, Debug)]
 pub struct Handoff {
+    /// Shows what is asked and answered.
+    pub taps: Arc<Taps>,
     /// What has changed in each zone.
     pub journals: Arc<Journals>,
     /// Takes the NOTIFYs of primaries.
@@ -39,7 +42,7 @@ pub struct Handoff {
 impl Handoff {
     /// Nothing has changed, and nobody is told: for doors that stand alone.
     pub fn to_nobody() -> Self {
-        Self { journals: Arc::default(), notified: mpsc::channel(1).0 }
+        Self { taps: Arc::default(), journals: Arc::default(), notified: mpsc::channel(1).0 }
     }
 }
 

@@ -8,9 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::watch::{self, Begun, Ends};
 use crate::answer::{Client, Dealer, Outcome, answer};
-use crate::metrics::{Counters, Event, Outcome as Label, QueryType, Transport};
+use crate::metrics::{Counters, Event, Outcome as Label, QueryType, Registry, Transport};
 use crate::snapshot::{Reader, Snapshot};
+use crate::tap::{Shares, Tap, Taps};
 use crate::wire::{HEADER, Rcode};
 
 /// One worker's engine.
@@ -18,30 +20,52 @@ pub(super) struct Engine {
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
     dealer: Dealer,
     counters: Arc<Counters>,
+    tap: Tap,
     transport: Transport,
 }
 
-impl Engine {
-    pub(super) fn new(reader: &Reader, counters: Arc<Counters>, transport: Transport) -> Self {
-        Self { snapshot: reader.cached(), dealer: Dealer::new(rand::random()), counters, transport }
-    }
+/// What all workers are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) registry: &'a Registry,
+    pub(super) taps: &'a Taps,
+}
 
+impl Parts<'_> {
+    /// The engine of one more worker.
+    pub(super) fn engine(self, transport: Transport) -> Engine {
+        let (snapshot, counters, tap) = (self.reader.cached(), self.registry.register(), self.taps.register());
+        Engine { snapshot, dealer: Dealer::new(rand::random()), counters, tap, transport }
+    }
+}
+
+impl Engine {
     /// What the world is now: read once for all the queries that have come together.
     pub(super) fn moment(&mut self) -> Moment<'_> {
         // A clock before 1970 is wrong in any case, and a cookie that it spoils is only asked for anew.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        let snapshot = self.snapshot.load();
+        let shares = watch::shares(&snapshot.settings);
         Moment {
-            snapshot: self.snapshot.load(),
+            snapshot,
             dealer: &mut self.dealer,
             counters: &self.counters,
             transport: self.transport,
+            watch: shares.is_any().then(|| (shares, Begun::now(), &mut self.tap)),
             now,
         }
     }
 
-    /// Counts the outcome of a message that was deferred.
-    pub(super) fn count(&self, query_type: QueryType, label: Label) {
+    /// Counts the outcome of a message that was deferred, and shows it.
+    pub(super) fn settle(&mut self, settled: &Settled<'_>) {
+        let Settled { message, ends, begun, reply, label, query_type } = *settled;
         self.counters.count(self.transport, query_type, label);
+        let shares = watch::shares(&self.snapshot.load().settings);
+        if shares.is_any() {
+            let outcome = (self.transport, label);
+            watch::show(&mut self.tap, (shares, begun, &self.counters), outcome, ends, (message, reply));
+        }
     }
 
     /// How messages come.
@@ -53,6 +77,18 @@ impl Engine {
     pub(super) fn event(&self, event: Event, times: u64) {
         self.counters.event(event, times);
     }
+}
+
+/// A message that was deferred, and what became of it.
+pub(super) struct Settled<'m> {
+    pub(super) message: &'m [u8],
+    pub(super) ends: Ends,
+    /// When somebody took it on.
+    pub(super) begun: Begun,
+    /// None if there is none, or if there are many.
+    pub(super) reply: Option<&'m [u8]>,
+    pub(super) label: Label,
+    pub(super) query_type: QueryType,
 }
 
 /// What became of a message.
@@ -70,15 +106,24 @@ pub(super) enum Answered {
 pub(super) struct Moment<'e> {
     snapshot: &'e Snapshot,
     dealer: &'e mut Dealer,
-    counters: &'e Counters,
+    counters: &'e Arc<Counters>,
     transport: Transport,
+    /// Where what is answered is shown, and what part of it; `None` if nobody wants to see it.
+    watch: Option<(Shares, Begun, &'e mut Tap)>,
     /// Seconds since 1970, modulo 2³² as cookies count them.
     now: u32,
 }
 
 impl Moment<'_> {
-    /// Answers one message into `reply` and counts it, as received and, unless it is deferred, by its outcome.
-    pub(super) fn answer(&mut self, message: &[u8], peer: SocketAddr, reply: &mut [u8]) -> Answered {
+    /// Answers one message into `reply` and counts it, as received and, unless it is deferred, by its outcome. It came to
+    /// `local`.
+    pub(super) fn answer(
+        &mut self,
+        message: &[u8],
+        peer: SocketAddr,
+        local: impl FnOnce() -> SocketAddr,
+        reply: &mut [u8],
+    ) -> Answered {
         self.counters.received(self.transport, 1);
         let client = Client { address: peer.ip(), transport: self.transport, now: self.now };
         // Thousands share this worker: a query that meets a fault of ours must not end it for all of them. The snapshot is
@@ -99,6 +144,11 @@ impl Moment<'_> {
             Err(_) => (Label::ServFail, QueryType::None, failure(message, reply)),
         };
         self.counters.count(self.transport, query_type, label);
+        if let Some((shares, begun, tap)) = &mut self.watch {
+            let ends = Ends { client: peer, local: local() };
+            let shown = (message, octets.map(|octets| &reply[..octets]));
+            watch::show(tap, (*shares, *begun, self.counters), (self.transport, label), ends, shown);
+        }
         octets.map_or(Answered::Silence, Answered::Reply)
     }
 

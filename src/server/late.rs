@@ -8,7 +8,10 @@ use socket2::Socket;
 
 use super::batch::Way;
 use super::defer::{Clerk, Work};
-use crate::metrics::{Counters, Event, QueryType, Transport};
+use super::engine::{Engine, Settled};
+use super::udp::bound;
+use super::watch::{Begun, Ends};
+use crate::metrics::{Event, QueryType, Transport};
 
 /// Datagrams that may wait. What comes when it is full is not answered: who has a reason to ask asks again, and a flood of
 /// forged signatures ends here.
@@ -31,26 +34,30 @@ pub(super) type Queue = SyncSender<Datagram>;
 pub(super) struct Worker {
     queue: Receiver<Datagram>,
     clerk: Arc<Clerk>,
-    counters: Arc<Counters>,
+    engine: Engine,
 }
 
 impl Worker {
-    pub(super) fn new(clerk: Arc<Clerk>, counters: Arc<Counters>) -> (Queue, Self) {
+    pub(super) fn new(clerk: Arc<Clerk>, engine: Engine) -> (Queue, Self) {
         let (sender, queue) = sync_channel(WAITING);
-        (sender, Self { queue, clerk, counters })
+        (sender, Self { queue, clerk, engine })
     }
 
     /// Answers until every other end of the queue is dropped and nothing waits any more.
     pub(super) fn run(self) {
-        for Datagram { octets, client, way, socket } in self.queue {
-            let (reply, label, qtype) = match self.clerk.take(&octets, client, Transport::Udp) {
-                Work::Reply(reply, label, qtype) => (Some(reply), label, qtype),
+        let Self { queue, clerk, mut engine } = self;
+        for Datagram { octets, client, way, socket } in queue {
+            let begun = Begun::now();
+            let (reply, label, query_type) = match clerk.take(&octets, client, Transport::Udp) {
+                Work::Reply(reply, label, query_type) => (Some(reply), label, query_type),
                 Work::Silence(label) => (None, label, QueryType::None),
                 Work::Transfer(..) => unreachable!("a datagram is answered by one"),
             };
-            self.counters.count(Transport::Udp, qtype, label);
+            let ends = Ends { client, local: way.local(bound(&socket)) };
+            let (message, shown) = (&octets[..], reply.as_deref());
+            engine.settle(&Settled { message, ends, begun, reply: shown, label, query_type });
             if reply.is_some_and(|reply| way.send(&reply, &socket).is_err()) {
-                self.counters.event(Event::SendFailed, 1);
+                engine.event(Event::SendFailed, 1);
             }
         }
     }

@@ -34,6 +34,7 @@ mod service;
 mod stream;
 mod tcp;
 mod udp;
+mod watch;
 
 pub use bind::{BindError, Bound, bind};
 pub use defer::Handoff;

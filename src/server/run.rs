@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::bind::Bound;
 use super::defer::{Clerk, Handoff};
-use super::engine::Engine;
+use super::engine::Parts;
 use super::limit::Limit;
 use super::proxy::Trusted;
 use super::service::Service;
@@ -28,21 +28,23 @@ impl Bound {
         let (stop, end) = io::pipe()?;
         let (tcp_end, tcp_stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
+        let taps = Arc::clone(&handoff.taps);
+        let parts = Parts { reader, registry, taps: &taps };
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let proxies = Trusted::new(&self.proxies);
         let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
-        let (queue, late) = late::Worker::new(Arc::clone(&clerk), registry.register());
+        let (queue, late) = late::Worker::new(Arc::clone(&clerk), parts.engine(Transport::Udp));
         running.start("late".into(), None, move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
             let stop = stop.try_clone()?;
-            let engine = Engine::new(reader, registry.register(), Transport::Udp);
+            let engine = parts.engine(Transport::Udp);
             let size = usize::from(self.limits.udp_payload);
             let worker =
                 udp::Worker::new(sockets.udp, engine, queue.clone(), proxies.clone(), size, self.udp.busy_poll);
             let place = self.processors.get(index).copied();
             running.start(format!("udp-{index}"), place, move || worker.run(&stop))?;
 
-            let engine = Engine::new(reader, registry.register(), Transport::Tcp);
+            let engine = parts.engine(Transport::Tcp);
             let (service, limit, idle) = (Service::Plain, Arc::clone(&limit), self.limits.tcp_idle);
             let (listeners, proxies) = (sockets.tcp, proxies.clone());
             let worker = tcp::Worker::new(vec![Doors { listeners, engine, service, limit, idle, proxies }])?;
@@ -50,7 +52,7 @@ impl Bound {
             running.start(format!("tcp-{index}"), place, move || worker.run(&clerk, &stop))?;
         }
         #[cfg(feature = "encrypted")]
-        for (name, work) in self.encrypted.threads(reader, registry, &proxies)? {
+        for (name, work) in self.encrypted.threads(parts, &proxies)? {
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
             running.start(name, None, move || work(&clerk, &stop))?;
         }

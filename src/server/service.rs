@@ -1,7 +1,6 @@
 //! What is spoken over a connection that a door has taken.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use super::desk::Desk;
 #[cfg(feature = "encrypted")]
 use super::encrypted::{Handshake, Https};
 use super::stream::Stream;
+use super::watch::Ends;
 
 /// One way to speak DNS over a stream.
 #[derive(Clone)]
@@ -26,17 +26,17 @@ pub(super) enum Service {
 
 impl Service {
     /// Serves one connection to its end.
-    pub(super) async fn serve(self, stream: Stream, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) {
+    pub(super) async fn serve(self, stream: Stream, ends: Ends, desk: Rc<RefCell<Desk>>, idle: Duration) {
         match self {
-            Self::Plain => Connection::new(stream, peer, desk, idle).serve().await,
+            Self::Plain => Connection::new(stream, ends, desk, idle).serve().await,
             #[cfg(feature = "encrypted")]
             Self::Tls(handshake) => {
                 if let Some(stream) = handshake.accept(stream, &desk).await {
-                    Connection::new(stream, peer, desk, idle).serve().await;
+                    Connection::new(stream, ends, desk, idle).serve().await;
                 }
             }
             #[cfg(feature = "encrypted")]
-            Self::Https(https) => https.serve(stream, peer, desk, idle).await,
+            Self::Https(https) => https.serve(stream, ends, desk, idle).await,
         }
     }
 }

@@ -26,6 +26,7 @@ use super::limit::Limit;
 use super::proxy::{self, Trusted};
 use super::service::Service;
 use super::stream::{Ending, Stream};
+use super::watch::Ends;
 use crate::metrics::Event;
 
 /// How long clients may take to read their last replies when the server stops.
@@ -112,6 +113,8 @@ impl Door {
     /// A connection over the limit is closed at once: the client learns it now, and may ask another server. Whose it is a
     /// trusted proxy says first.
     fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // A connection that is gone already has no address, and will not ask.
+        let Ok(local) = stream.local_addr() else { return };
         let (mut stream, limit) = (Stream::new(stream), Arc::clone(&self.limit));
         let ending = stream.ending();
         let (service, desk, idle) = (self.service.clone(), Rc::clone(&self.desk), self.idle);
@@ -126,7 +129,7 @@ impl Door {
                     desk.borrow().event(Event::ConnectionRefused);
                     return;
                 };
-                service.serve(stream, client, desk, idle).await;
+                service.serve(stream, Ends { client, local }, desk, idle).await;
             })
         } else {
             let Some(place) = limit.admit(peer.ip()) else {
@@ -135,7 +138,7 @@ impl Door {
             };
             self.desk.borrow().event(Event::ConnectionAccepted);
             self.connections.spawn_local(async move {
-                service.serve(stream, peer, desk, idle).await;
+                service.serve(stream, Ends { client: peer, local }, desk, idle).await;
                 drop(place);
             })
         };

@@ -1,6 +1,7 @@
 //! A UDP worker: one thread, a socket for each address, and nothing but batches between them and the engine.
 
 use std::io::PipeReader;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub(super) struct Worker {
 /// One socket.
 struct Door {
     socket: Arc<Socket>,
+    /// Where it is bound.
+    address: SocketAddr,
     /// How many datagrams the kernel had dropped when it was asked last.
     dropped: u32,
     /// Full batches since then.
@@ -54,7 +57,10 @@ impl Worker {
         reply_size: usize,
         busy_poll: Duration,
     ) -> Self {
-        let door = |socket| Door { socket: Arc::new(socket), dropped: 0, full: 0 };
+        let door = |socket| {
+            let address = bound(&socket);
+            Door { socket: Arc::new(socket), address, dropped: 0, full: 0 }
+        };
         Self { doors: sockets.into_iter().map(door).collect(), engine, queue, proxies, reply_size, busy_poll }
     }
 
@@ -101,7 +107,7 @@ impl Worker {
                     moment.drop_proxied();
                     return None;
                 };
-                match moment.answer(query, client, reply) {
+                match moment.answer(query, client, || way.local(door.address), reply) {
                     Answered::Reply(octets) => Some(octets),
                     Answered::Silence => None,
                     Answered::Deferred => {
@@ -127,6 +133,12 @@ impl Worker {
         }
         true
     }
+}
+
+/// Where a socket is bound.
+pub(super) fn bound(socket: &Socket) -> SocketAddr {
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+    address.expect("a socket of ours is bound to an IP address")
 }
 
 /// Whether a worker with nothing to do looks for queries, or sleeps.

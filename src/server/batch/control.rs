@@ -1,6 +1,6 @@
 //! Control messages: what the kernel says beside a datagram, and what it is told beside a reply.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
 /// Room for a packet-info of either family and the size of a segment, in words so that it is aligned as control messages
@@ -18,6 +18,15 @@ pub(super) enum Local {
     V4(u32),
     /// The address, and the link without which it means nothing: 0 where the routing table may choose the way back.
     V6([u8; 16], u32),
+}
+
+impl Local {
+    pub(super) fn address(self) -> IpAddr {
+        match self {
+            Self::V4(address) => Ipv4Addr::from(address.to_ne_bytes()).into(),
+            Self::V6(address, _) => Ipv6Addr::from(address).into(),
+        }
+    }
 }
 
 /// What the kernel said beside one datagram.

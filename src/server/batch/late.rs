@@ -18,6 +18,12 @@ pub(in super::super) struct Way {
 }
 
 impl Way {
+    /// The address of ours that was asked, where `bound` is that of the socket.
+    pub(in super::super) fn local(&self, bound: SocketAddr) -> SocketAddr {
+        let asked = self.local.map_or(bound.ip(), Local::address);
+        SocketAddr::new(asked, bound.port())
+    }
+
     /// Sends a reply back along this way. The socket may block for as long as its send timeout says.
     ///
     /// # Errors

@@ -4,7 +4,6 @@
 //! is agreed upon by HTTP/2 itself.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use super::freshness::freshness;
 use super::reply::Reply;
 use crate::metrics::Event;
 use crate::server::desk::Desk;
+use crate::server::watch::Ends;
 use crate::transfer::notify::bare_reply;
 use crate::wire::{HEADER, Rcode};
 
@@ -41,7 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// One connection.
 #[derive(Clone)]
 pub(super) struct Conversation {
-    pub(super) peer: SocketAddr,
+    pub(super) ends: Ends,
     pub(super) desk: Rc<RefCell<Desk>>,
     pub(super) path: Arc<str>,
     pub(super) idle: Duration,
@@ -125,7 +125,7 @@ impl Conversation {
 
     fn answer(&self, message: &[u8]) -> Result<Vec<u8>, StatusCode> {
         self.last_query.set(Instant::now());
-        match self.desk.borrow_mut().reply(message, self.peer) {
+        match self.desk.borrow_mut().reply(message, self.ends) {
             Reply::One(reply) => Ok(reply),
             // A transfer takes several messages, and HTTP carries one (RFC 8484 section 5).
             Reply::Transfer(..) => Ok(bare_reply(message, Rcode::REFUSED, false)),

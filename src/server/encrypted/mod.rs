@@ -29,15 +29,15 @@ use tokio::time::Instant;
 use super::bind::{BindError, free_for_tcp, quic as quic_socket, tcp};
 use super::defer::Clerk;
 use super::desk::Desk;
-use super::engine::Engine;
+use super::engine::Parts;
 use super::limit::Limit;
 use super::proxy::Trusted;
 use super::service::Service;
 use super::stream::Stream;
 use super::tcp::{self as streams, Doors};
+use super::watch::Ends;
 use crate::config::{Encrypted as Config, Settings};
-use crate::metrics::{Registry, Transport};
-use crate::snapshot::Reader;
+use crate::metrics::Transport;
 use crate::tls::Certificates;
 
 pub(super) use handshake::Handshake;
@@ -68,10 +68,10 @@ pub(super) struct Https {
 
 impl Https {
     /// Serves one connection to its end.
-    pub(super) async fn serve(self, stream: Stream, peer: SocketAddr, desk: Rc<RefCell<Desk>>, idle: Duration) {
+    pub(super) async fn serve(self, stream: Stream, ends: Ends, desk: Rc<RefCell<Desk>>, idle: Duration) {
         if let Some(stream) = self.handshake.accept(stream, &desk).await {
             let last_query = Rc::new(Cell::new(Instant::now()));
-            Conversation { peer, desk, path: self.path, idle, last_query }.serve(stream).await;
+            Conversation { ends, desk, path: self.path, idle, last_query }.serve(stream).await;
         }
     }
 }
@@ -110,13 +110,12 @@ fn listeners(
 
 impl Bound {
     /// The threads to start; none if there is no door.
-    pub(super) fn threads(self, reader: &Reader, registry: &Registry, proxies: &Trusted) -> io::Result<Vec<Thread>> {
+    pub(super) fn threads(self, parts: Parts<'_>, proxies: &Trusted) -> io::Result<Vec<Thread>> {
         let mut threads: Vec<Thread> = Vec::new();
         let Self { tls, https, quic, certificates, config, .. } = self;
         if !config.is_open() {
             return Ok(threads);
         }
-        let engine = |transport| Engine::new(reader, registry.register(), transport);
         let handshake = |protocol| Handshake::new(certificates.server_config(protocol), &config);
         let path = Arc::from(config.https_path.as_str());
         let services = [
@@ -128,14 +127,15 @@ impl Bound {
             for (index, listeners) in listeners.into_iter().enumerate().filter(|(_, own)| !own.is_empty()) {
                 let (service, limit, idle) = (service.clone(), Arc::clone(&limit), config.idle);
                 let proxies = proxies.clone();
-                let doors = Doors { listeners, engine: engine(transport), service, limit, idle, proxies };
+                let doors = Doors { listeners, engine: parts.engine(transport), service, limit, idle, proxies };
                 let worker = streams::Worker::new(vec![doors])?;
                 let name = format!("{}-{index}", transport.label());
                 threads.push((name, Box::new(move |clerk, stop| worker.run(clerk, stop))));
             }
         }
         if !quic.is_empty() {
-            let worker = quic::Worker::new(quic, certificates.server_config(b"doq"), engine(Transport::Quic), &config)?;
+            let worker =
+                quic::Worker::new(quic, certificates.server_config(b"doq"), parts.engine(Transport::Quic), &config)?;
             threads.push(("quic".into(), Box::new(move |clerk, stop| worker.run(clerk, stop))));
         }
         Ok(threads)

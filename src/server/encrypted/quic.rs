@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::server::defer::{Clerk, seconds};
 use crate::server::desk::{Desk, FRAME};
 use crate::server::engine::Engine;
 use crate::server::limit::{Limit, Place};
+use crate::server::watch::Ends;
 use crate::transfer::send::Remainder;
 
 /// Queries under way at once on one connection.
@@ -120,6 +121,8 @@ fn server_config(tls: Arc<rustls::ServerConfig>, config: &Config) -> ServerConfi
 
 impl Door {
     async fn accept(self, endpoint: Endpoint) {
+        // An endpoint without an address takes nobody in.
+        let Ok(bound) = endpoint.local_addr() else { return };
         while let Some(incoming) = endpoint.accept().await {
             let under_way = self.config.handshakes - self.handshakes.available_permits();
             if under_way >= UNPROVEN && incoming.may_retry() && !incoming.remote_address_validated() {
@@ -137,15 +140,15 @@ impl Door {
                 continue;
             };
             self.desk.borrow().event(Event::ConnectionAccepted);
-            tokio::task::spawn_local(self.clone().open(incoming, handshake, place));
+            tokio::task::spawn_local(self.clone().open(incoming, bound, handshake, place));
         }
     }
 
-    async fn open(self, incoming: Incoming, handshake: OwnedSemaphorePermit, place: Place) {
+    async fn open(self, incoming: Incoming, bound: SocketAddr, handshake: OwnedSemaphorePermit, place: Place) {
         let shaken = timeout(self.config.handshake_time, async { incoming.accept()?.await }).await;
         drop(handshake);
         match shaken {
-            Ok(Ok(connection)) => self.converse(connection).await,
+            Ok(Ok(connection)) => self.converse(connection, bound).await,
             _ => self.desk.borrow().event(Event::HandshakeFailed),
         }
         self.desk.borrow().event(Event::ConnectionClosed);
@@ -153,7 +156,7 @@ impl Door {
     }
 
     /// Answers stream by stream, until the client ends the connection or asks nothing for too long.
-    async fn converse(&self, connection: Connection) {
+    async fn converse(&self, connection: Connection, bound: SocketAddr) {
         let last_query = Rc::new(Cell::new(Instant::now()));
         loop {
             let end = last_query.get() + self.config.idle;
@@ -161,6 +164,7 @@ impl Door {
                 Ok(Ok((send, receive))) => {
                     let exchange = Exchange {
                         connection: connection.clone(),
+                        bound,
                         desk: Rc::clone(&self.desk),
                         last_query: Rc::clone(&last_query),
                         idle: self.config.idle,
@@ -181,6 +185,8 @@ impl Door {
 /// One query and what answers it.
 struct Exchange {
     connection: Connection,
+    /// Where the endpoint is bound.
+    bound: SocketAddr,
     desk: Rc<RefCell<Desk>>,
     last_query: Rc<Cell<Instant>>,
     idle: Duration,
@@ -201,7 +207,8 @@ impl Exchange {
         if !message.starts_with(&[0, 0]) {
             return self.connection.close(PROTOCOL_ERROR, b"");
         }
-        let reply = self.desk.borrow_mut().reply(&message, self.connection.remote_address());
+        let ends = Ends { client: self.connection.remote_address(), local: self.local() };
+        let reply = self.desk.borrow_mut().reply(&message, ends);
         let sent = match reply {
             Reply::One(reply) => timeout(self.idle, write_message(&mut send, &reply)).await.is_ok_and(|sent| sent),
             Reply::Transfer(mut sending, _place) => {
@@ -224,6 +231,12 @@ impl Exchange {
         } else {
             let _ = send.reset(NO_ERROR);
         }
+    }
+
+    /// The address of ours that was asked: where the endpoint is bound to all, the system says which it was.
+    fn local(&self) -> SocketAddr {
+        let asked = self.connection.local_ip().unwrap_or(self.bound.ip());
+        SocketAddr::new(asked, self.bound.port())
     }
 }
 

@@ -66,6 +66,9 @@ impl World {
         let new = || Publisher::new(Arc::new(self.settings.clone()), Facts::of(Arc::clone(&self.table)));
         let publisher = Arc::clone(self.publisher.get_or_insert_with(new));
         if std::mem::take(&mut self.edited) {
+            if *publisher.reader().load().settings != self.settings {
+                publisher.replace_settings(Arc::new(self.settings.clone()));
+            }
             publisher.replace_drains(self.drains.clone());
             publisher.replace_zones(self.sources.clone());
             let keys: Vec<ProbeKey> = publisher.reader().load().probes().into_iter().map(|(key, _)| key).collect();
