@@ -20,7 +20,7 @@ const QUERIES: usize = 1 << 14;
 const FEW: u32 = 10;
 const MANY: u32 = 1_000_000;
 
-criterion_group!(benches, positive, hands, sizes);
+criterion_group!(benches, positive, hands, sizes, limits);
 criterion_main!(benches);
 
 /// One name, one address: the least that an answer can be.
@@ -73,16 +73,52 @@ fn sizes(criterion: &mut Criterion) {
     }
 }
 
-/// Asks the queries in turn, each with an ID of its own.
+/// The same question under limits: who may ask, and how many replies a network is sent. Each query is of another network.
+fn limits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("A under limits");
+    group.throughput(Throughput::Elements(1));
+    let addresses = (0..1000).map(|index| format!("\"10.{}.{}.0/24\"", index / 250, index % 250));
+    let list = format!("[query]\ndeny = [{}]", addresses.collect::<Vec<_>>().join(", "));
+    let rates = |ratio| format!("[rate_limit]\nresponses = 100_000_000\nratio = {ratio}");
+    let queries = vec![query("r0000003.example.test.", Type::A, Extras::None)];
+    for (name, settings) in [
+        ("none", String::new()),
+        ("a list of 1,000 prefixes", list),
+        ("rates, small reply", rates(4)),
+        ("rates, counted", rates(0)),
+    ] {
+        let settings = Settings::parse(&settings, Path::new("bench.toml")).expect("settings");
+        let snapshot = snapshot_with(settings, &numbered(FEW), "");
+        group.bench_function(name, |bencher| bencher.iter(asker_of_many(&snapshot, &queries, Label::Answer)));
+    }
+}
+
+/// Asks the queries in turn, always from one address.
 fn asker<'a>(snapshot: &'a Snapshot, queries: &'a [Vec<u8>], expected: Label) -> impl FnMut() + 'a {
-    let client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp, now: 1_800_000_000 };
-    let (mut dealer, mut reply, mut next) = (Dealer::new(1), [0; 1232], 0);
+    asker_from(snapshot, queries, expected, |_| Ipv4Addr::LOCALHOST)
+}
+
+/// Asks the queries in turn, from one network after the other.
+fn asker_of_many<'a>(snapshot: &'a Snapshot, queries: &'a [Vec<u8>], expected: Label) -> impl FnMut() + 'a {
+    asker_from(snapshot, queries, expected, |times| Ipv4Addr::from_bits(0xac00_0000 | (times & 0x3fff) << 8))
+}
+
+fn asker_from<'a>(
+    snapshot: &'a Snapshot,
+    queries: &'a [Vec<u8>],
+    expected: Label,
+    address: impl Fn(u32) -> Ipv4Addr + 'a,
+) -> impl FnMut() + 'a {
+    let mut client = Client { address: IpAddr::V4(address(0)), transport: Transport::Udp, now: 1_800_000_000 };
+    let (mut dealer, mut reply, mut next, mut times) = (Dealer::new(1), [0; 1232], 0, 0u32);
     for message in queries {
         let outcome = answer(snapshot, message, &client, &mut dealer, &mut reply);
         assert!(matches!(outcome, Outcome::Reply { label, .. } if label == expected), "{outcome:?}");
     }
     move || {
         next = (next + 1) & (queries.len() - 1);
+        times = times.wrapping_add(1);
+        client.address = IpAddr::V4(address(times));
         black_box(answer(snapshot, black_box(&queries[next]), &client, &mut dealer, &mut reply));
     }
 }
@@ -118,6 +154,10 @@ fn numbered(names: u32) -> String {
 
 /// A snapshot that serves `example.test` with these records beside the least that a zone has.
 fn snapshot(records: &str, policy: &str) -> Arc<Snapshot> {
+    snapshot_with(Settings::default(), records, policy)
+}
+
+fn snapshot_with(settings: Settings, records: &str, policy: &str) -> Arc<Snapshot> {
     let zone = format!(
         "$ORIGIN example.test.\n$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 1209600 30\n@ NS ns1\nns1 A 192.0.2.1\n{records}"
     );
@@ -126,7 +166,7 @@ fn snapshot(records: &str, policy: &str) -> Arc<Snapshot> {
     assert_eq!(loaded.faults.errors(), 0);
     let zone = Some(Arc::new(Zone::build(&apex, &loaded.records).expect("a zone")));
     let policy = ZonePolicy::parse(policy, Path::new("bench.toml"), apex.borrow()).expect("a policy");
-    let publisher = Publisher::new(Arc::new(Settings::default()), Facts::default());
+    let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(vec![ZoneSource { apex, zone, policy: Arc::new(policy) }]);
     publisher.reader().load()
 }

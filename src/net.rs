@@ -28,6 +28,13 @@ impl Prefix {
         Some(Self { address, len })
     }
 
+    /// The prefix of `address` that counts as one network: the least that is commonly routed on its own, and the least that
+    /// a site is given.
+    pub fn network_of(address: IpAddr) -> Self {
+        let bits = if address.is_ipv4() { 24 } else { 56 };
+        Self::of(address, bits).expect("a network is shorter than an address")
+    }
+
     /// Whether `address` is of this family and shares this prefix.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {

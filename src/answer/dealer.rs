@@ -12,7 +12,8 @@ use crate::wire::{LowerName, Names};
 pub struct Dealer {
     pub(super) cursors: Cursors,
     pub(super) scratch: Scratch,
-    pub(super) buckets: Buckets,
+    /// None for who sends as many replies as there are queries.
+    pub(super) buckets: Option<Buckets>,
 }
 
 /// Where a worker stands on each rotation.
@@ -34,7 +35,12 @@ impl Dealer {
     /// A dealer whose walk through each rotation starts where `seed` says.
     pub fn new(seed: u64) -> Self {
         let cursors = Cursors { rng: SmallRng::seed_from_u64(seed), next: Vec::new() };
-        Self { cursors, scratch: Scratch::default(), buckets: Buckets::default() }
+        Self { cursors, scratch: Scratch::default(), buckets: Some(Buckets::default()) }
+    }
+
+    /// One for messages whose sender is known: its replies are not limited.
+    pub fn unlimited(seed: u64) -> Self {
+        Self { buckets: None, ..Self::new(seed) }
     }
 }
 

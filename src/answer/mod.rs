@@ -105,7 +105,12 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     };
     let mut exceeded = false;
     let rates = &snapshot.settings.rate_limit;
-    if rates.on && client.transport == Transport::Udp && !proven && reply.octets() > rates.ratio * message.len() {
+    if rates.on
+        && client.transport == Transport::Udp
+        && !proven
+        && reply.octets() > rates.ratio * message.len()
+        && let Some(buckets) = buckets
+    {
         match buckets.judge(rates, snapshot.settings.workers, client, label) {
             Verdict::Send => {}
             _ if rates.dry_run => exceeded = true,

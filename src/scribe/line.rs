@@ -2,7 +2,7 @@
 //! and all else is numbers and words of our own: whoever asks writes nothing else into the log.
 
 use std::fmt::{self, Display};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -101,8 +101,11 @@ impl Line {
         self.flags.extend(edns.dnssec_ok.then_some("do"));
         self.cookie = edns.cookie.map(|cookie| if cookie.server.is_empty() { "client" } else { "server" });
         self.subnet = edns.subnet.map(|Subnet { address, prefix }| {
-            let bits = if networks { prefix.min(network_bits(address)) } else { prefix };
-            format!("{}/{bits}", Prefix::of(address, bits).map_or(address, Prefix::address))
+            let network = Prefix::network_of(address);
+            match networks && network.len() < prefix {
+                true => network.to_string(),
+                false => format!("{address}/{prefix}"),
+            }
         });
     }
 }
@@ -140,13 +143,7 @@ fn time(since_1970: Duration) -> String {
 }
 
 fn client(client: SocketAddr, networks: bool) -> String {
-    let network = Prefix::of(client.ip(), network_bits(client.ip())).filter(|_| networks);
-    network.map_or_else(|| client.to_string(), |network| network.to_string())
-}
-
-/// What counts as one network: the least that is commonly routed on its own, and the least that a site is given.
-fn network_bits(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 24 } else { 56 }
+    if networks { Prefix::network_of(client.ip()).to_string() } else { client.to_string() }
 }
 
 /// The upper bits stand in OPT, at the end of the reply; the outcome says which of them it was.

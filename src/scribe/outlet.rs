@@ -108,7 +108,10 @@ impl Outlet {
         self.buffer.clear();
         let count = std::mem::take(&mut self.count);
         match written {
-            Ok(()) => 0,
+            Ok(()) => {
+                self.told = false;
+                0
+            }
             Err(error) => {
                 if self.is_open() {
                     // A collector that took half a frame takes no more; a file has forgotten its half.

@@ -1,9 +1,12 @@
 //! A collector that listens on a Unix socket.
 
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::frames;
 
@@ -17,7 +20,12 @@ pub(super) struct Collector(UnixStream);
 impl Collector {
     /// Connects, and agrees with the collector on what is sent.
     pub(super) fn connect(path: &Path) -> io::Result<Self> {
-        let mut stream = UnixStream::connect(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // A collector that listens and takes nobody in would hold us up for ever otherwise.
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        socket.set_nonblocking(false)?;
+        let mut stream = UnixStream::from(OwnedFd::from(socket));
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         frames::begin_with(&mut stream)?;

@@ -234,7 +234,7 @@ fn ordinary(message: Message<'_>, snapshot: &Snapshot) -> Work {
     };
     // The signature takes its room from what the engine may use.
     let mut reply = vec![0; room.saturating_sub(signature).max(PLAIN_UDP)];
-    let mut dealer = Dealer::new(rand::random());
+    let mut dealer = Dealer::unlimited(rand::random());
     match answer(snapshot, message.octets, message.client, &mut dealer, &mut reply) {
         Outcome::Reply { len, label, .. } => {
             reply.truncate(len);

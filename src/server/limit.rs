@@ -7,10 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::net::Prefix;
 
-/// What counts as one network: the least that is commonly routed on its own, and the least that a site is given.
-const V4_NETWORK: u8 = 24;
-const V6_NETWORK: u8 = 56;
-
 /// The connections that are open, over all workers. Locked once to open and once to close one.
 #[derive(Debug)]
 pub(super) struct Limit {
@@ -32,8 +28,7 @@ impl Limit {
 
     /// A place for one connection from `client`, held until it is dropped; `None` when there is none left.
     pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
-        let bits = if client.is_ipv4() { V4_NETWORK } else { V6_NETWORK };
-        let network = Prefix::of(client, bits).expect("a network is shorter than an address");
+        let network = Prefix::network_of(client);
         let mut open = self.open();
         if open.all >= self.all {
             return None;

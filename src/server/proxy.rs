@@ -114,7 +114,7 @@ fn version_1(octets: &[u8]) -> Result<Front, Malformed> {
             if source.is_ipv4() != is_v4 || target.is_ipv4() != is_v4 || words.next().is_some() {
                 return Err(Malformed);
             }
-            SocketAddr::new(source, port)
+            SocketAddr::new(source.to_canonical(), port)
         }
         _ => return Err(Malformed),
     };
@@ -141,7 +141,8 @@ fn version_2(octets: &[u8]) -> Result<Front, Malformed> {
             let addresses = body.first_chunk::<36>().ok_or(Malformed)?;
             let source: [u8; 16] = *addresses.first_chunk().expect("16 of 36");
             let port = u16::from_be_bytes([addresses[32], addresses[33]]);
-            Some(SocketAddr::from((Ipv6Addr::from(source), port)))
+            // An IPv4 client of a proxy that listens on both: its own address is what lists and limits know.
+            Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(source)).to_canonical(), port))
         }
         _ => return Err(Malformed),
     };
@@ -170,6 +171,9 @@ mod tests {
         body[..4].copy_from_slice(&[0x20, 1, 0x0d, 0xb8]);
         body[33] = 7;
         assert_eq!(parse(&header_2(0x21, 0x21, &body)), Ok(Front::Header(52, "[2001:db8::]:7".parse().ok())));
+        body[..12].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+        body[12..16].copy_from_slice(&[192, 0, 2, 1]);
+        assert_eq!(parse(&header_2(0x21, 0x21, &body)), Ok(Front::Header(52, "192.0.2.1:7".parse().ok())));
         assert_eq!(parse(&header_2(0x20, 0, b"")), Ok(Front::Header(16, None)));
     }
 

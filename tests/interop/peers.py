@@ -121,7 +121,7 @@ def fresh(folder):
     return path
 
 
-def nsd(folder, zones, options=""):
+def nsd(folder, zones, options="", limits="  rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n"):
     """NSD with small answers, so that its reply sizes are the mark for ours. `zones` maps apex to file; `options` are
     further lines of its server section."""
     port = free_port()
@@ -140,9 +140,7 @@ def nsd(folder, zones, options=""):
   minimal-responses: yes
   hide-version: yes
   hide-identity: yes
-{options}  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
+{options}{limits}remote-control:
   control-enable: no
 {stanzas}""")
     return Server("nsd", [daemon("nsd", folder), "-d", "-c", "nsd.conf"], port, folder, zones)

@@ -67,13 +67,21 @@ fn certificate() -> (String, CertificateDer<'static>) {
 
 impl Doors {
     fn open(more: &str) -> Self {
+        Self::open_with(more, "")
+    }
+
+    /// With more keys above, and in `[tls]`.
+    fn open_with(more: &str, of_tls: &str) -> Self {
         let scratch = Scratch::new();
         let (pem, certificate) = certificate();
         scratch.write("certificates/own.pem", &pem);
         scratch.write("zones/example.test.zone", ZONE);
         let doors =
             "listen_tls = [\"127.0.0.1:0\"]\nlisten_https = [\"127.0.0.1:0\"]\nlisten_quic = [\"127.0.0.1:0\"]\n";
-        scratch.write("kofn.toml", &format!("{doors}workers = 1\n{more}\n[tls]\ncertificates = [\"certificates\"]\n"));
+        scratch.write(
+            "kofn.toml",
+            &format!("{doors}workers = 1\n{more}\n[tls]\ncertificates = [\"certificates\"]\n{of_tls}\n"),
+        );
         let mut server = Server::start_unready(scratch, &[]);
         let mut address = |door: &str| {
             let line = server.log_until(|line| line.contains(&format!("by {door}")));
@@ -343,4 +351,40 @@ fn a_trusted_proxy_says_who_the_client_is_and_nobody_else() {
     stream.write_all(&framed(&query)).expect("sent");
     assert!(stream.read(&mut [0; 2]).map_or(true, |octets| octets == 0));
     assert_eq!(doors.server.status()["queries"]["outcomes"]["drop_proxy"], 1);
+}
+
+#[tokio::test]
+async fn each_encrypted_door_bounds_the_connections_of_one_network() {
+    // The table `[tls]` follows what is given here.
+    let doors = Doors::open_with("proxy_protocol = [\"127.0.0.2\"]", "per_prefix = 2");
+    let refused = || doors.server.event("tcp_refused");
+    // Behind a proxy it is the client's network that counts.
+    let behind = |address: SocketAddr, protocol: &'static [u8], network: u8, host: u8| {
+        let client = doors.client(protocol);
+        async move {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind("127.0.0.2:0".parse().expect("an address")).expect("an address of loopback");
+            let mut stream = socket.connect(address).await.expect("a connection");
+            let header =
+                [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x21, 0x11, 0, 12, 192, 0, network, host, 127, 0, 0, 1, 9, 9, 3, 85]];
+            stream.write_all(&header.concat()).await.expect("sent");
+            let name = ServerName::try_from("localhost").expect("a name");
+            TlsConnector::from(Arc::new(client)).connect(name, stream).await
+        }
+    };
+    for (address, protocol) in [(doors.tls, &b"dot"[..]), (doors.https, b"h2")] {
+        let before = refused();
+        let held = [behind(address, protocol, 2, 1).await, behind(address, protocol, 2, 2).await];
+        assert!(held.iter().all(Result::is_ok));
+        assert!(behind(address, protocol, 2, 3).await.is_err(), "a third of 192.0.2.0/24");
+        assert!(behind(address, protocol, 3, 3).await.is_ok(), "one of another network");
+        assert_eq!(refused() - before, 1.0);
+    }
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(doors.client(b"doq")).expect("TLS 1.3");
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    let connect = || async { endpoint.connect(doors.quic, "localhost").expect("begun").await };
+    let (one, other) = (connect().await, connect().await);
+    assert!(one.is_ok() && other.is_ok());
+    assert!(connect().await.is_err(), "a third by QUIC");
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Siblings of layer 3 talk through the snapshot and the app, never to each other.
-const TASKS: [&str; 5] = ["announce", "server", "probe", "reload", "admin"];
+const TASKS: [&str; 6] = ["announce", "server", "probe", "reload", "admin", "scribe"];
 /// What knows no runtime: layers 0 and 1, and the simulation, whose clock is its own.
-const DATA: [&str; 8] = ["wire", "net", "metrics", "health", "config", "zone", "pool", "simulate"];
+const DATA: [&str; 9] = ["wire", "net", "metrics", "tap", "health", "config", "zone", "pool", "simulate"];
 /// Where hickory may stand: one file, and whole modules.
 const HICKORY: [&str; 2] = ["src/server/hickory.rs", "src/probe/dns.rs"];
 const HICKORY_MODULES: [&str; 3] = ["transfer", "replicate", "cli"];

@@ -5,6 +5,7 @@
 //! serve    the shipped zones, answered          reload     files that change under it
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
+//! limits   what one network may take, and who may ask
 //! alert    who is told when something breaks       import     files of other servers, served
 //! explain  why an answer is what it is
 //! drains   members out of new answers, and their clocks
@@ -32,6 +33,7 @@ mod health;
 mod import;
 mod large;
 mod layers;
+mod limits;
 mod probing;
 mod reload;
 mod scenarios;

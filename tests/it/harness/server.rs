@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -92,6 +93,17 @@ impl Server {
     /// Runs a command that asks this server.
     pub(crate) fn kofn(&self, arguments: &[&str]) -> Run {
         self.scratch.kofn(arguments)
+    }
+
+    /// How often an event has happened at the doors, as the metrics say.
+    pub(crate) fn event(&self, name: &str) -> f64 {
+        let mut socket = UnixStream::connect(self.scratch.path("state/control.sock")).expect("the control socket");
+        socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut metrics = String::new();
+        socket.read_to_string(&mut metrics).expect("the metrics");
+        let line = format!("kofn_events_total{{event=\"{name}\"}} ");
+        let count = metrics.lines().find_map(|text| text.strip_prefix(&line)).and_then(|text| text.parse().ok());
+        count.unwrap_or_else(|| panic!("no event {name} in {metrics}"))
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {
