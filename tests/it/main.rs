@@ -6,6 +6,7 @@
 //! health   backends that die and come back      cli        each command, its print and its exit code
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! limits   what one network may take, and who may ask
+//! taps     single queries, for collectors and in the log
 //! alert    who is told when something breaks       import     files of other servers, served
 //! explain  why an answer is what it is
 //! drains   members out of new answers, and their clocks
@@ -42,6 +43,7 @@ mod serve;
 mod simulate;
 mod spread;
 mod stop;
+mod taps;
 mod transfers;
 mod transfers_in;
 mod zone_text;
