@@ -1,7 +1,7 @@
-//! Layer 4: the program. [`App::build`] takes what it needs of the system, [`App::run`] serves, then drains.
+//! Layer 4: the program. [`Taken::take`] takes what it needs of the system, [`App::run`] serves, then drains.
 //!
 //! ```text
-//! build: signals, state folder, DNS sockets, admin      what cannot be had is told before anything is read
+//! take:  DNS sockets, admin, state folder; the user, the sandbox    what cannot be had is told before anything is read
 //! run:   zones ─► first round of probes ─► workers ─► ready ─► … ─► SIGTERM ─► sockets drained ─► end
 //! ```
 //!
@@ -11,19 +11,19 @@ mod alerts;
 mod certificates;
 mod drains;
 mod memory;
+mod pulse;
+mod taken;
 mod transfers;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::system::uname;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -34,7 +34,8 @@ use crate::alert::Alerts;
 use crate::announce;
 use crate::config::Settings;
 use crate::health::Table;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, Transport};
+use crate::privileges::{SandboxError, UserError};
 use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::processor;
 use crate::reload::drains::Drainer;
@@ -43,12 +44,15 @@ use crate::reload::{
 };
 use crate::replicate::{Replicator, Standings, Watches};
 use crate::scribe::Scribe;
-use crate::server::{self, BindError, Bound, Handoff, Running};
+use crate::server::{BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
+use crate::supervisor;
 use crate::tap::Taps;
 use drains::Keeper;
 use memory::Memory;
+use pulse::Pulse;
+pub use taken::Taken;
 
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
@@ -72,6 +76,12 @@ pub enum BuildError {
     /// The admin address.
     #[error(transparent)]
     Admin(#[from] ListenError),
+    /// The user to become.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
 }
 
 /// The program, with all of its sockets and nothing read yet.
@@ -88,34 +98,18 @@ pub struct App {
     journals: PathBuf,
     state: PathBuf,
     replicator: Replicator,
+    privileges: api::Privileges,
     started: Timestamp,
 }
 
 impl App {
-    /// Takes the signals, the state folder and the sockets.
+    /// Takes the signals, and makes what serves of what was taken. A runtime must be there.
     ///
     /// # Errors
-    /// With the first that cannot be had.
-    pub async fn build(source: SettingsSource, settings: Settings) -> Result<Self, BuildError> {
-        raise_file_limit(&settings);
+    /// When the system refuses a handler of signals.
+    pub fn build(source: SettingsSource, settings: Settings, taken: Taken) -> Result<Self, BuildError> {
         let signals = Signals::new().map_err(BuildError::Signals)?;
-        let control = Control::bind(&settings.state)?;
-        let bound = server::bind(&settings)?;
-        let admin = match settings.admin {
-            Some(address) => Some(admin::listen(address).await?),
-            None => None,
-        };
-        for address in bound.addresses() {
-            info!(addr = %address, workers = settings.workers, "listening for DNS");
-        }
-        tell_receive_buffer(settings.udp.receive_buffer, bound.receive_buffer());
-        #[cfg(feature = "encrypted")]
-        for (transport, address) in bound.encrypted_addresses() {
-            info!(addr = %address, "listening for DNS by {}", transport.label());
-        }
-        if let Some(address) = admin.as_ref().and_then(|admin| admin.local_addr().ok()) {
-            info!(%address, "status by HTTP");
-        }
+        let Taken { bound, admin, control, privileges } = taken;
         let table = Arc::new(Table::default());
         let memory = Memory::open(&settings.state, &table);
         let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
@@ -137,6 +131,7 @@ impl App {
             state,
             journals,
             replicator,
+            privileges,
             started,
         })
     }
@@ -164,7 +159,7 @@ impl App {
         tasks.spawn(drainer.run());
         let prober = Prober::new(Feed::of(&publisher), Arc::clone(&table));
         let first_round = prober.first_round();
-        tasks.spawn(prober.run());
+        let prober = tasks.spawn(prober.run());
         tasks.spawn(Arc::clone(&memory).run(publisher.generations()));
         tasks.spawn(probe::warm(Arc::clone(&publisher)));
         tokio::select! {
@@ -180,12 +175,17 @@ impl App {
         tasks.spawn(scribe.follow(publisher.generations()));
         let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified };
         let certificates = certificates::shown(&self.bound);
-        let running = self.bound.run(&publisher.reader(), &registry, handoff)?;
+        let listen = listening(&self.bound);
+        let mut running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
         let of_others = (replicator.standings(), replicator.watches());
+        if let Some(granted) = supervisor::watchdog() {
+            let pulse = Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) };
+            tasks.spawn(pulse.run(granted));
+        }
         let sources = watched(publisher.reader(), table, registry, overview.clone(), of_others, self.started);
-        let sources = Arc::new(admin::Sources { certificates, ..sources });
+        let sources = Arc::new(admin::Sources { certificates, listen, privileges: self.privileges, ..sources });
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
         let retry = transfers::retry_by(replicator.handle());
         let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)), retry };
@@ -225,8 +225,23 @@ fn watched(
         files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
         transfers: Box::new(move || transfers::as_json(&standings, &watches)),
         certificates: Box::new(Vec::new),
+        listen: Vec::new(),
+        privileges: api::Privileges::default(),
         started,
     }
+}
+
+/// Where DNS is answered.
+fn listening(bound: &Bound) -> Vec<api::Listening> {
+    let at = |transport: Transport, address: &SocketAddr| api::Listening {
+        transport: transport.label().to_owned(),
+        address: *address,
+    };
+    let plain = bound.addresses().iter();
+    let all = plain.flat_map(|address| [at(Transport::Udp, address), at(Transport::Tcp, address)]);
+    #[cfg(feature = "encrypted")]
+    let all = all.chain(bound.encrypted_addresses().iter().map(|(transport, address)| at(*transport, address)));
+    all.collect()
 }
 
 /// What others are told of, and how.
@@ -234,38 +249,6 @@ fn announcing(publisher: &Arc<Publisher>, folder: PathBuf, own: &[SocketAddr]) -
     let (journals, standings) = Default::default();
     announce::Context { publisher: Arc::clone(publisher), journals, folder, own: own.to_vec(), standings }
 }
-
-/// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use
-/// `select`; this one does not, and takes what the hard limit gives.
-fn raise_file_limit(settings: &Settings) {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        // If it is refused, the soft limit stays; whether that is enough is said below.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    }
-    let encrypted = &settings.encrypted;
-    let streams = [&encrypted.tls, &encrypted.https].into_iter().filter(|door| !door.is_empty()).count();
-    let connections = settings.limits.tcp_connections + streams * encrypted.connections;
-    let needed = (connections + settings.limits.probes + FILES_BESIDE) as u64;
-    if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < needed) {
-        warn!(
-            granted,
-            needed,
-            "limits.tcp_connections, tls.connections and limits.probes ask for more open files than the system grants"
-        );
-    }
-}
-
-/// A full buffer drops queries, so whoever runs a busy server must know how large it is.
-fn tell_receive_buffer(asked: usize, granted: usize) {
-    info!(asked, granted, "octets of queries that may wait for each worker at each address");
-    if granted < asked {
-        warn!("the system grants less than udp.receive_buffer; `sysctl -w net.core.rmem_max={asked}` would let it");
-    }
-}
-
-/// Files open beside connections and probes: sockets that listen, zone files being read, the log.
-const FILES_BESIDE: usize = 64;
 
 /// NOTIFYs that wait: a fleet of zones may change in one moment, and what does not fit is told again by who sent it.
 const NOTIFIES: usize = 1024;
@@ -283,13 +266,22 @@ async fn stop_requested(signals: &mut Signals, handle: Option<&Handle>) {
     while signals.next().await == Request::Reload {
         let Some(handle) = handle.cloned() else { continue };
         info!("SIGHUP: reading all files again");
-        tokio::spawn(async move { handle.reload(Look::All).await });
+        supervisor::reloading();
+        tokio::spawn(async move {
+            let status = match handle.reload(Look::All).await {
+                Some(pass) => summary(pass.served, pass.faults.len()),
+                // The server is about to end, and says so itself.
+                None => return,
+            };
+            supervisor::ready(&status);
+        });
     }
 }
 
 /// A second signal ends what the first one let finish.
 async fn drain(running: Running, signals: &mut Signals) {
     info!("stopping: what has arrived is answered");
+    supervisor::stopping();
     tokio::select! {
         _ = tokio::task::spawn_blocking(|| running.stop()) => {}
         () = stop_requested(signals, None) => warn!("stopping at once"),
@@ -304,6 +296,17 @@ fn tell_ready(overview: &watch::Receiver<Arc<Overview>>, snapshot: &Snapshot) {
     }
     let broken = overview.zones.iter().filter(|zone| zone.has_file && zone.served.is_none()).count();
     info!(zones = served, broken, "ready");
+    supervisor::ready(&summary(served, overview.faults.len() + broken));
+}
+
+/// One line for people who ask the service manager.
+fn summary(zones: usize, faults: usize) -> String {
+    let zones = if zones == 1 { "1 zone".to_owned() } else { format!("{zones} zones") };
+    match faults {
+        0 => format!("serving {zones}"),
+        1 => format!("serving {zones}; 1 fault, see `kofn status`"),
+        _ => format!("serving {zones}; {faults} faults, see `kofn status`"),
+    }
 }
 
 /// What this server calls itself before people: `identity.id`, or the name of the machine.

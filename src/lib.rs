@@ -17,7 +17,8 @@
 //! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
 //! | 3 | `server` `probe` `reload` `announce` `admin` `alert` `scribe` | tasks with sockets, files and clocks; none knows another |
-//! | 4 | `app` `shutdown` `logging` | joins the tasks into one program |
+//! | 3 | `privileges` | what is given up before there are tasks |
+//! | 4 | `app` `shutdown` `supervisor` `logging` | joins the tasks into one program |
 //! | 5 | `cli` | one file a command |
 //!
 //! Arrows point down: `docs/architecture.md` has the table of who may import whom, and a test executes it.
@@ -36,6 +37,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod pool;
+pub mod privileges;
 pub mod probe;
 pub mod processor;
 pub mod reload;
@@ -45,6 +47,7 @@ pub mod server;
 pub mod shutdown;
 pub mod simulate;
 pub mod snapshot;
+pub mod supervisor;
 pub mod tap;
 #[cfg(feature = "encrypted")]
 pub mod tls;

@@ -7,7 +7,7 @@ mod explain;
 mod transfers;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,8 +59,38 @@ pub struct Status {
     pub transfers: Transfers,
     /// What the encrypted doors show.
     pub certificates: Vec<Certificate>,
+    /// Where DNS is answered.
+    #[serde(default)]
+    pub listen: Vec<Listening>,
+    /// What the process may still do.
+    #[serde(default)]
+    pub privileges: Privileges,
     /// What came in and what became of it.
     pub queries: Queries,
+}
+
+/// One address that DNS is answered at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listening {
+    /// `udp`, `tcp`, `tls`, `https` or `quic`.
+    pub transport: String,
+    /// The address and the port.
+    pub address: SocketAddr,
+}
+
+/// What the process may still do, after it has given up what it needs no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privileges {
+    /// The user that it runs as: a name, or a number where that has none.
+    pub user: String,
+    /// Whether it could gain privileges by running a program.
+    pub no_new_privileges: bool,
+    /// Whether files outside of those that it works with are closed to it: `enforced`, `partly` on an older kernel, or `off`.
+    pub landlock: String,
+    /// Whether system calls that it never makes are closed to it: `enforced` or `off`.
+    pub seccomp: String,
+    /// Whether it may run commands: those of `exec` checks and of `alert.command`.
+    pub commands: bool,
 }
 
 /// One certificate.

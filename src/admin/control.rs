@@ -1,18 +1,20 @@
 //! The control socket: `control.sock` in the state folder, for the one who runs the server and nobody else.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::UnixListener;
 
 /// The file name of the socket in the state folder.
 pub const SOCKET: &str = "control.sock";
 
 /// Who may connect: the user that the server runs as.
 const MODE: u32 = 0o600;
+/// Of a state folder that is made here.
+const PRIVATE: u32 = 0o700;
 /// Whoever holds the lock on this file owns the state folder; the system lets go of it when the process ends, however.
 const LOCK: &str = "lock";
 const BACKLOG: i32 = 16;
@@ -53,9 +55,15 @@ impl Control {
             let path = path.to_owned();
             move |error| ControlError::Io { path, error }
         };
-        std::fs::create_dir_all(state).map_err(at(state))?;
+        DirBuilder::new().recursive(true).mode(PRIVATE).create(state).map_err(at(state))?;
         let lock_path = state.join(LOCK);
-        let lock = File::options().create(true).write(true).truncate(false).open(&lock_path).map_err(at(&lock_path))?;
+        let lock = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(MODE)
+            .open(&lock_path)
+            .map_err(at(&lock_path))?;
         lock.try_lock().map_err(|refusal| match refusal {
             TryLockError::WouldBlock => ControlError::InUse(state.to_owned()),
             TryLockError::Error(error) => ControlError::Io { path: lock_path, error },
@@ -91,18 +99,18 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     std::fs::set_permissions(path, Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    UnixListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_state_folder_has_one_owner_and_a_stale_socket_is_replaced() {
+    #[test]
+    fn a_state_folder_has_one_owner_and_a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let state = folder.path();
-        drop(std::os::unix::net::UnixListener::bind(state.join(SOCKET)).expect("what a crash leaves"));
+        drop(UnixListener::bind(state.join(SOCKET)).expect("what a crash leaves"));
 
         let first = Control::bind(state).expect("the first server");
         let second = Control::bind(state).expect_err("the second server");
@@ -115,7 +123,7 @@ mod tests {
         // A process that another test starts at this moment has the lock until it is the program that it starts.
         while let Err(refusal) = Control::bind(state) {
             assert!(matches!(refusal, ControlError::InUse(_)), "{refusal}");
-            tokio::task::yield_now().await;
+            std::thread::yield_now();
         }
     }
 }

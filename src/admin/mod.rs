@@ -25,7 +25,8 @@ mod guard;
 mod status;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -35,7 +36,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net;
 
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use drains::{DrainKeeper, Reply};
@@ -69,8 +70,12 @@ pub struct ListenError {
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|error| ListenError { address, error })
+pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| ListenError { address, error })
 }
 
 /// Answers on the control socket and, if there is one, on the admin listener. It ends only when it is dropped.
@@ -84,6 +89,8 @@ pub async fn serve(
     steering: Steering,
 ) -> io::Result<()> {
     let Steering { reload, drains, retry } = steering;
+    let control = net::UnixListener::from_std(control)?;
+    let admin = admin.map(net::TcpListener::from_std).transpose()?;
     let transfers = Router::new().route(api::TRANSFERS_PATH, get(transfers)).with_state(Arc::clone(&sources));
     let explain = explain::reading(Arc::clone(&sources), Arc::clone(&drains));
     let status = Router::new().route(api::STATUS_PATH, get(status)).route(api::METRICS_PATH, get(metrics));

@@ -26,6 +26,10 @@ pub struct Sources {
     pub transfers: Box<dyn Fn() -> api::Transfers + Send + Sync>,
     /// What the encrypted doors show.
     pub certificates: Box<dyn Fn() -> Vec<api::Certificate> + Send + Sync>,
+    /// Where DNS is answered.
+    pub listen: Vec<api::Listening>,
+    /// What the process may still do.
+    pub privileges: api::Privileges,
     /// When the program started.
     pub started: Timestamp,
 }
@@ -48,6 +52,8 @@ impl Sources {
             drains: api::Drains::default(),
             transfers: (self.transfers)(),
             certificates: (self.certificates)(),
+            listen: self.listen.clone(),
+            privileges: self.privileges.clone(),
             queries: self.queries(),
         }
     }

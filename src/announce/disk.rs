@@ -4,9 +4,10 @@
 //! the changes are in memory alone, and the next start knows less.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::hash::Hasher;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
@@ -105,7 +106,7 @@ impl JournalFile {
             fs::create_dir_all(folder)?;
         }
         let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
+        let mut file = private().open(&beside)?;
         file.write_all(octets)?;
         file.sync_data()?;
         fs::rename(&beside, &self.path)
@@ -135,6 +136,13 @@ fn read(path: &Path) -> io::Result<(Vec<Entry>, u64, u64)> {
     }
     let all = octets.len() as u64;
     Ok((entries, all - rest.len() as u64, all))
+}
+
+/// A new file that is its owner's alone, as everything in the state folder.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    options
 }
 
 fn cut(path: &Path, octets: u64) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The certificates of the encrypted doors: read with the zones, and shown with the status.
 
 use crate::admin::api;
+use crate::config::Settings;
 use crate::reload::Beside;
 use crate::server::Bound;
 #[cfg(feature = "encrypted")]
@@ -33,6 +34,14 @@ pub(super) fn followed(bound: &Bound) -> Option<Beside> {
     Some(Beside { paths: |settings| &settings.encrypted.certificates, read: Box::new(read) })
 }
 
+/// Reads the certificates while this is root still: the server's user may not be allowed to, and then these are shown until a
+/// restart, and a fault says so.
+#[cfg(feature = "encrypted")]
+pub(super) fn read_ahead(bound: &Bound, settings: &Settings) {
+    // What is wrong with them is told when they are read with the zones.
+    let _ = bound.certificates().refresh(&settings.encrypted.certificates, Timestamp::now());
+}
+
 /// The certificates that are shown, for whoever asks.
 #[cfg(feature = "encrypted")]
 pub(super) fn shown(bound: &Bound) -> List {
@@ -53,6 +62,9 @@ pub(super) fn shown(bound: &Bound) -> List {
 pub(super) fn shown(_: &Bound) -> List {
     Box::new(Vec::new)
 }
+
+#[cfg(not(feature = "encrypted"))]
+pub(super) const fn read_ahead(_: &Bound, _: &Settings) {}
 
 #[cfg(not(feature = "encrypted"))]
 pub(super) const fn followed(_: &Bound) -> Option<Beside> {

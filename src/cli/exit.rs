@@ -14,6 +14,12 @@ pub(super) struct Failure {
     message: String,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl Failure {
     /// 1: what was asserted does not hold.
     pub(super) fn refuted(message: impl fmt::Display) -> Self {
@@ -67,6 +73,6 @@ pub(super) const USAGE: u8 = 64;
 
 /// For the help and the manual.
 pub(super) const MEANINGS: &str = "\
-Exit codes (sysexits.h): 0 done; 1 check found errors, or an assertion does not hold; 64 the command line is wrong; \
+Exit codes (sysexits.h): 0 done; 1 check found errors, an assertion does not hold, or the server is not well; 64 the command line is wrong; \
 65 the data has a fault; 66 a file that was named cannot be read; 69 no server answers, or an address or the state \
 folder cannot be had; 71 the system refuses; 73 a file cannot be written; 78 the settings have a fault.";

@@ -5,6 +5,7 @@
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
 //! kofn status | explain | reload | transfer   to the running server, over the control socket
+//! kofn health             whether it is well, as an exit code
 //! kofn drain | undrain    members out of new answers, and back, over the same
 //! kofn alert              a test to everyone who is told of alerts
 //! kofn import             files of what another server was told
@@ -21,6 +22,7 @@ mod drain;
 mod exit;
 mod explain;
 mod files;
+mod health;
 mod import;
 mod man;
 mod message;
@@ -65,6 +67,7 @@ enum Command {
     Query(query::Args),
     Spread(spread::Args),
     Status(status::Args),
+    Health(health::Args),
     Explain(explain::Args),
     Reload(reload::Args),
     Drain(drain::Args),
@@ -101,6 +104,7 @@ impl Command {
             Self::Query(arguments) => arguments.run().map(done),
             Self::Spread(arguments) => arguments.run().map(done),
             Self::Status(arguments) => arguments.run().map(done),
+            Self::Health(arguments) => arguments.run().map(done),
             Self::Explain(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
             Self::Drain(arguments) => arguments.run(),

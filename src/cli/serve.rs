@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::settings::{AddressOrOff, Config, address_or_off};
 use super::{Failure, settings};
-use crate::app::{App, BuildError};
+use crate::app::{App, BuildError, Taken};
 use crate::logging;
+use crate::privileges::UserError;
 use crate::reload::Overrides;
 
 /// Serve the zones; the default
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// The folder of what must survive a restart, and of the control socket
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
+    /// The user to become when the sockets are bound; only root can
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// Where status is read by HTTP, on loopback, or off
     #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = address_or_off)]
     admin: Option<AddressOrOff>,
@@ -41,12 +45,15 @@ impl Args {
             listen: self.listen,
             zones: self.zones,
             state: self.state,
+            user: self.user,
             admin: self.admin.map(|AddressOrOff(address)| address),
         });
         let settings = settings::load(&source)?;
+        // While there is but one thread: the kernel keeps some of what is given up for each of them.
+        let taken = Taken::take(&source, &settings).map_err(failure)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::system)?;
         let ended = runtime.block_on(async {
-            let app = App::build(source, settings).await.map_err(failure)?;
+            let app = App::build(source, settings, taken).map_err(failure)?;
             app.run().await.map_err(Failure::system)
         });
         // A large zone that is being read must not hold up the end.
@@ -58,6 +65,7 @@ impl Args {
 fn failure(error: BuildError) -> Failure {
     match error {
         BuildError::Signals(error) => Failure::system(error),
+        BuildError::User(error @ UserError::Unknown(_)) => Failure::settings(error),
         error => Failure::unavailable(error),
     }
 }

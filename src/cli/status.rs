@@ -76,11 +76,19 @@ fn headline(status: &api::Status, now: Timestamp) -> String {
         let _ = write!(text, "{} {count} {outcome}", if index == 0 { ":" } else { "," });
     }
     text.push('\n');
+    text.push_str(&privileges(&status.privileges));
     for fault in &status.faults {
         let _ = writeln!(text, "{}fault{:#}: {fault}", super::WARN, super::WARN);
     }
     health(&mut text, &status.health, now);
     text
+}
+
+/// What the process may still do, in a line.
+fn privileges(left: &api::Privileges) -> String {
+    let api::Privileges { user, no_new_privileges: _, landlock, seccomp, commands } = left;
+    let commands = if *commands { "commands may be run" } else { "no commands are run" };
+    format!("user {user}; sandbox: Landlock {landlock}, seccomp {seccomp}, {commands}\n")
 }
 
 /// What is wrong with the prober itself.

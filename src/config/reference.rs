@@ -14,6 +14,7 @@ use super::query::QUERY;
 use super::query_log::QUERY_LOG;
 use super::rate_limit::RATE_LIMIT;
 use super::reader::{Described, Keys};
+use super::sandbox::SANDBOX;
 use super::secret::{COOKIES, TSIG};
 use super::settings::{ADMIN, HEALTH, IDENTITY, LIMITS, SETTINGS, UDP};
 use super::transfer::{GRANT, PEER, TRANSFER};
@@ -48,6 +49,7 @@ pub struct KeyReference {
 pub fn reference() -> Vec<TableReference> {
     let settings = [
         (&SETTINGS, "The server itself. These keys stand above the first header."),
+        (&SANDBOX, "What the server gives up when it has its sockets."),
         (&TLS, "The encrypted doors: DNS over TLS, HTTPS and QUIC."),
         (&ADMIN, "The page, the metrics and the API."),
         (&ALERT, "Who is told when something goes wrong, and when it is over."),
@@ -148,6 +150,7 @@ mod tests {
     fn every_default_is_read_by_its_own_key() {
         let all = [
             &SETTINGS,
+            &SANDBOX,
             &TLS,
             &ADMIN,
             &ALERT,

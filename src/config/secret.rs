@@ -156,7 +156,10 @@ fn read_secret<T>(
             match fs::read_to_string(&path) {
                 Ok(text) => (item, text),
                 Err(error) => {
-                    return item.wrong_as(format_args!("{}: {error}", path.display()), "a file that can be read");
+                    return item.wrong_as(
+                        format_args!("{}: {error}", path.display()),
+                        "a file that the user of the server can read",
+                    );
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::query::{self, QUERY};
 use super::query_log::{self, QUERY_LOG, QueryLog};
 use super::rate_limit::{self, RATE_LIMIT, RateLimit};
 use super::reader::{Item, Section, keys};
+use super::sandbox::{self, SANDBOX, Sandbox};
 use super::secret::{self, Cookies, TsigKey};
 use super::value::{boolean, dns_address, duration, integer, list, path, prefixes, text};
 use super::{read_file, read_table};
@@ -33,6 +34,10 @@ pub struct Settings {
     pub zones: PathBuf,
     /// The folder of what must survive a restart.
     pub state: PathBuf,
+    /// Whom to become when the sockets are bound; `None` for nobody else.
+    pub user: Option<String>,
+    /// What is given up then.
+    pub sandbox: Sandbox,
     /// UDP threads, at least 1.
     pub workers: usize,
     /// Where the page, the metrics and the API are read; `None` for nowhere.
@@ -115,7 +120,7 @@ pub struct Identity {
 }
 
 keys! {
-    SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "dnstap" "query_log" "udp" "health" "identity" "cookies" "key" "tls" {
+    SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "dnstap" "query_log" "udp" "sandbox" "health" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
         LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
@@ -131,6 +136,8 @@ keys! {
             "The folder of the zone files and their policies, watched while the server runs.";
         STATE: PathBuf = "state", path, "\"state\"",
             "The folder of what must survive a restart, and of the control socket.";
+        USER: String = "user", sandbox::user, "",
+            "The user to become when the sockets are bound and this file is read; only root can. Without it the user stays who it is.";
         WORKERS: usize = "workers", integer::<usize, 0, 1024>, "0",
             "UDP threads on each address; 0 is one per core.";
     }
@@ -241,6 +248,8 @@ fn read(root: &Section<'_>) -> Settings {
         proxy_protocol: root.value(&PROXY_PROTOCOL),
         zones: root.value(&ZONES),
         state: root.value(&STATE),
+        user: root.written(&USER),
+        sandbox: sandbox::read(&root.table("sandbox", &SANDBOX)),
         workers,
         admin: admin.value(&ADMIN_LISTEN),
         explain: admin.value(&ADMIN_EXPLAIN),

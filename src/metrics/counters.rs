@@ -32,6 +32,11 @@ impl Counters {
         self.add(event_cell(event), times);
     }
 
+    /// How many packets were received so far, by all transports.
+    pub fn taken(&self) -> u64 {
+        self.0[RECEIVED_CELLS..].iter().map(|cell| cell.load(Relaxed)).sum()
+    }
+
     /// One writer, so nothing can come between the load and the store: an addition without a locked instruction.
     fn add(&self, cell: usize, amount: u64) {
         let cell = &self.0[cell];

@@ -113,6 +113,8 @@ impl Failure {
         const OURS: [i32; 6] =
             [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
         match self {
+            // The sandbox of a server that had no commands to run when it started.
+            Self::NotRun { error, .. } if error.raw_os_error() == Some(libc::EPERM) => true,
             Self::Connection(error) | Self::NotRun { error, .. } => {
                 error.raw_os_error().is_some_and(|code| OURS.contains(&code))
             }

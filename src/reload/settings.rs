@@ -26,6 +26,8 @@ pub struct Overrides {
     pub zones: Option<PathBuf>,
     /// Instead of `state`.
     pub state: Option<PathBuf>,
+    /// Instead of `user`.
+    pub user: Option<String>,
     /// Instead of `admin.listen`; the inner `None` is `off`.
     pub admin: Option<Option<SocketAddr>>,
 }
@@ -61,6 +63,9 @@ impl Overrides {
         if let Some(state) = &self.state {
             settings.state.clone_from(state);
         }
+        if self.user.is_some() {
+            settings.user.clone_from(&self.user);
+        }
         if let Some(admin) = self.admin {
             settings.admin = admin;
         }
@@ -84,6 +89,8 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
         ("tls.handshakes", old.encrypted.handshakes != new.encrypted.handshakes),
         ("tls.handshake_time", old.encrypted.handshake_time != new.encrypted.handshake_time),
         ("state", old.state != new.state),
+        ("user", old.user != new.user),
+        ("[sandbox]", old.sandbox != new.sandbox),
         ("workers", old.workers != new.workers),
         ("admin.listen", old.admin != new.admin),
         ("limits.udp_payload", limits.0.udp_payload < limits.1.udp_payload),
@@ -117,6 +124,8 @@ mod tests {
         new.encrypted.handshakes += 1;
         new.encrypted.handshake_time *= 2;
         new.state = "elsewhere".into();
+        new.user = Some("kofn".into());
+        new.sandbox.read.push("/srv".into());
         new.workers += 1;
         new.admin = None;
         new.limits.udp_payload += 1;
@@ -125,7 +134,7 @@ mod tests {
         new.limits.tcp_idle *= 2;
         new.udp.pin = true;
         let keys = restart_keys(&old, &new);
-        assert_eq!(keys.len(), 19, "{keys:?}");
+        assert_eq!(keys.len(), 21, "{keys:?}");
         let manual = include_str!("../../docs/configuration.md");
         let sentence =
             manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());

@@ -2,9 +2,10 @@
 //! says where it came from and when it was last known to be the newest.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::wire::Name;
 use crate::zone::text::{Limits, print, read_bytes};
 use crate::zone::{Records, Zone};
+
+/// A zone may hold what is meant for few: its copy is its owner's alone, as everything in the state folder.
+const MODE: u32 = 0o600;
 
 /// What is known of a zone beside its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +132,8 @@ impl Store {
             true => "zone-new",
             false => "toml-new",
         });
-        let mut out = BufWriter::new(File::create(&beside)?);
+        let mut out =
+            BufWriter::new(OpenOptions::new().create(true).write(true).truncate(true).mode(MODE).open(&beside)?);
         write(&mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         if durable {

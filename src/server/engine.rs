@@ -57,6 +57,11 @@ impl Engine {
         }
     }
 
+    /// What it counts in.
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     /// Counts the outcome of a message that was deferred, and shows it.
     pub(super) fn settle(&mut self, settled: &Settled<'_>) {
         let Settled { message, ends, begun, reply, label, query_type } = *settled;

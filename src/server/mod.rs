@@ -34,8 +34,10 @@ mod service;
 mod stream;
 mod tcp;
 mod udp;
+mod vitals;
 mod watch;
 
 pub use bind::{BindError, Bound, bind};
 pub use defer::Handoff;
 pub use run::Running;
+pub use vitals::Vitals;

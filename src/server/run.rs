@@ -4,6 +4,7 @@ use std::io::{self, PipeWriter};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use socket2::Socket;
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -14,8 +15,9 @@ use super::limit::Limit;
 use super::proxy::Trusted;
 use super::service::Service;
 use super::tcp::{self, Doors};
+use super::vitals::Vitals;
 use super::{late, udp};
-use crate::metrics::{Registry, Transport};
+use crate::metrics::{Counters, Registry, Transport};
 use crate::processor;
 use crate::snapshot::Reader;
 
@@ -32,32 +34,41 @@ impl Bound {
         let parts = Parts { reader, registry, taps: &taps };
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let proxies = Trusted::new(&self.proxies);
-        let mut running = Running { ends: (end, tcp_end), threads: Vec::new() };
+        let mut running = Running { ends: (end, tcp_end), threads: Vec::new(), vitals: Vitals::default() };
         let (queue, late) = late::Worker::new(Arc::clone(&clerk), parts.engine(Transport::Udp));
-        running.start("late".into(), None, move || late.run())?;
+        running.start("late".into(), None, None, move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
             let stop = stop.try_clone()?;
             let engine = parts.engine(Transport::Udp);
+            let post = post(&sockets.udp, engine.counters())?;
             let size = usize::from(self.limits.udp_payload);
             let worker =
                 udp::Worker::new(sockets.udp, engine, queue.clone(), proxies.clone(), size, self.udp.busy_poll);
             let place = self.processors.get(index).copied();
-            running.start(format!("udp-{index}"), place, move || worker.run(&stop))?;
+            running.start(format!("udp-{index}"), place, Some(post), move || worker.run(&stop))?;
 
             let engine = parts.engine(Transport::Tcp);
             let (service, limit, idle) = (Service::Plain, Arc::clone(&limit), self.limits.tcp_idle);
             let (listeners, proxies) = (sockets.tcp, proxies.clone());
             let worker = tcp::Worker::new(vec![Doors { listeners, engine, service, limit, idle, proxies }])?;
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
-            running.start(format!("tcp-{index}"), place, move || worker.run(&clerk, &stop))?;
+            running.start(format!("tcp-{index}"), place, None, move || worker.run(&clerk, &stop))?;
         }
         #[cfg(feature = "encrypted")]
         for (name, work) in self.encrypted.threads(parts, &proxies)? {
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
-            running.start(name, None, move || work(&clerk, &stop))?;
+            running.start(name, None, None, move || work(&clerk, &stop))?;
         }
         Ok(running)
     }
+}
+
+/// What a worker takes queries from, and what it counts them in.
+type Post = (Vec<Socket>, Arc<Counters>);
+
+fn post(sockets: &[Socket], counters: &Arc<Counters>) -> io::Result<Post> {
+    let sockets = sockets.iter().map(Socket::try_clone).collect::<io::Result<_>>()?;
+    Ok((sockets, Arc::clone(counters)))
 }
 
 /// The workers at work. They end when this is dropped; [`stop`](Running::stop) also waits for them.
@@ -66,11 +77,20 @@ pub struct Running {
     /// Dropped, they tell the workers to end: the UDP workers see the pipe closed, the TCP workers the channel.
     ends: (PipeWriter, watch::Sender<()>),
     threads: Vec<JoinHandle<()>>,
+    vitals: Vitals,
 }
 
 impl Running {
-    fn start(&mut self, name: String, place: Option<usize>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    fn start(
+        &mut self,
+        name: String,
+        place: Option<usize>,
+        post: Option<Post>,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let life = self.vitals.watch(&name, post);
         let placed = move || {
+            let _life = life;
             if let Some(Err(error)) = place.map(processor::stay_on) {
                 warn!("a worker is not pinned: {error}");
             }
@@ -78,6 +98,11 @@ impl Running {
         };
         self.threads.push(thread::Builder::new().name(name).spawn(placed)?);
         Ok(())
+    }
+
+    /// The signs of life of the workers; to be taken once.
+    pub fn vitals(&mut self) -> Vitals {
+        std::mem::take(&mut self.vitals)
     }
 
     /// Takes no more connections, answers what has been received, and returns when all is sent, or after a few seconds if

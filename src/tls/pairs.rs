@@ -54,13 +54,21 @@ pub(super) fn read(paths: &[PathBuf]) -> Vec<Text> {
     for path in paths {
         match files(path) {
             Ok(files) => texts.extend(files.into_iter().map(|file| {
-                let octets = fs::read(&file).map_err(|error| error.to_string());
+                let octets = fs::read(&file).map_err(|error| words(&error));
                 (file, octets)
             })),
-            Err(error) => texts.push((path.clone(), Err(error.to_string()))),
+            Err(error) => texts.push((path.clone(), Err(words(&error)))),
         }
     }
     texts
+}
+
+/// Root has read them at the start, perhaps; whoever renews them is to know what has changed since.
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "the user that the server runs as may not read it; one that it may".into(),
+        _ => error.to_string(),
+    }
 }
 
 /// Pairs what the files hold, as it is at the time `now`.

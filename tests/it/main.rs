@@ -40,6 +40,7 @@ mod reload;
 mod scenarios;
 mod secondaries;
 mod serve;
+mod service;
 mod simulate;
 mod spread;
 mod stop;

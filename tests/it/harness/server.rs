@@ -35,9 +35,21 @@ impl Server {
         server
     }
 
+    /// The same with more in its environment.
+    pub(crate) fn start_in(scratch: Scratch, environment: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn(scratch, &[], environment);
+        server.log_until(|line| line.contains("ready"));
+        server
+    }
+
     /// Starts it with more arguments and waits until it has its sockets.
     pub(crate) fn start_unready(scratch: Scratch, arguments: &[&str]) -> Self {
+        Self::spawn(scratch, arguments, &[])
+    }
+
+    fn spawn(scratch: Scratch, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = scratch.command(&["--listen", "127.0.0.1:0", "--admin", "off"]);
+        command.envs(environment.iter().copied());
         let mut child =
             command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = BufReader::new(child.stderr.take().expect("its log"));

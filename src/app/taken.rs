@@ -1,0 +1,115 @@
+//! What the program takes of the system while it may, and what it gives up then: before there is a second thread.
+//!
+//! ```text
+//! user? ─► sockets, certificates ─► become the user ─► state folder ─► sandbox
+//! ```
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
+
+use super::{BuildError, certificates};
+use crate::admin::{self, Control, api};
+use crate::config::Settings;
+use crate::privileges::{self, Account, Files};
+use crate::reload::{self, SettingsSource};
+use crate::server::{self, Bound};
+
+/// The sockets, the state folder, and what is left of the privileges.
+#[derive(Debug)]
+pub struct Taken {
+    pub(super) bound: Bound,
+    pub(super) admin: Option<TcpListener>,
+    pub(super) control: Control,
+    pub(super) privileges: api::Privileges,
+}
+
+impl Taken {
+    /// Takes all of it. To be called while the process has one thread.
+    ///
+    /// # Errors
+    /// With the first that cannot be had, or cannot be given up.
+    pub fn take(source: &SettingsSource, settings: &Settings) -> Result<Self, BuildError> {
+        raise_file_limit(settings);
+        let account = Account::wanted(settings.user.as_deref())?;
+        // Root makes nothing in the folder of somebody else.
+        let control = account.is_none().then(|| Control::bind(&settings.state)).transpose()?;
+        let bound = server::bind(settings)?;
+        let admin = settings.admin.map(admin::listen).transpose()?;
+        tell(settings, &bound, admin.as_ref());
+        if let Some(account) = account {
+            certificates::read_ahead(&bound, settings);
+            account.own(&settings.state)?;
+            account.become_it()?;
+        }
+        privileges::drop_capabilities()?;
+        let control = control.map_or_else(|| Control::bind(&settings.state), Ok)?;
+        let files = Files::of(settings, &source.file(), runs_commands(settings));
+        let in_force = privileges::confine(&settings.sandbox, &files)?;
+        let privileges = api::Privileges {
+            user: privileges::own_name(),
+            no_new_privileges: rustix::thread::no_new_privs().unwrap_or_default(),
+            landlock: in_force.landlock.name().into(),
+            seccomp: if in_force.seccomp { "enforced" } else { "off" }.into(),
+            commands: in_force.commands,
+        };
+        Ok(Self { bound, admin, control, privileges })
+    }
+}
+
+fn tell(settings: &Settings, bound: &Bound, admin: Option<&TcpListener>) {
+    for address in bound.addresses() {
+        info!(addr = %address, workers = settings.workers, "listening for DNS");
+    }
+    tell_receive_buffer(settings.udp.receive_buffer, bound.receive_buffer());
+    #[cfg(feature = "encrypted")]
+    for (transport, address) in bound.encrypted_addresses() {
+        info!(addr = %address, "listening for DNS by {}", transport.label());
+    }
+    if let Some(address) = admin.and_then(|admin| admin.local_addr().ok()) {
+        info!(%address, "status by HTTP");
+    }
+}
+
+/// Whether anything is ever run: a command that is told of alerts, or one of a check. The policies are looked at as text here;
+/// what they mean is read later, and a word too many costs nothing but a right that is not used.
+fn runs_commands(settings: &Settings) -> bool {
+    let has_exec = |policy: &Path| std::fs::read_to_string(policy).is_ok_and(|text| text.contains("exec"));
+    settings.alert.command.is_some()
+        || reload::list(&settings.zones)
+            .is_ok_and(|listing| listing.sources.values().any(|source| has_exec(&source.policy)))
+}
+
+/// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use
+/// `select`; this one does not, and takes what the hard limit gives.
+fn raise_file_limit(settings: &Settings) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // If it is refused, the soft limit stays; whether that is enough is said below.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    let encrypted = &settings.encrypted;
+    let streams = [&encrypted.tls, &encrypted.https].into_iter().filter(|door| !door.is_empty()).count();
+    let connections = settings.limits.tcp_connections + streams * encrypted.connections;
+    let needed = (connections + settings.limits.probes + FILES_BESIDE) as u64;
+    if let Some(granted) = getrlimit(Resource::Nofile).current.filter(|granted| *granted < needed) {
+        warn!(
+            granted,
+            needed,
+            "limits.tcp_connections, tls.connections and limits.probes ask for more open files than the system grants"
+        );
+    }
+}
+
+/// A full buffer drops queries, so whoever runs a busy server must know how large it is.
+fn tell_receive_buffer(asked: usize, granted: usize) {
+    info!(asked, granted, "octets of queries that may wait for each worker at each address");
+    if granted < asked {
+        warn!("the system grants less than udp.receive_buffer; `sysctl -w net.core.rmem_max={asked}` would let it");
+    }
+}
+
+/// Files open beside connections and probes: sockets that listen, zone files being read, the log.
+const FILES_BESIDE: usize = 64;
