@@ -180,10 +180,7 @@ impl App {
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
         let of_others = (replicator.standings(), replicator.watches());
-        if let Some(granted) = supervisor::watchdog() {
-            let pulse = Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) };
-            tasks.spawn(pulse.run(granted));
-        }
+        Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) }.start(&mut tasks);
         let sources = watched(publisher.reader(), table, registry, overview.clone(), of_others, self.started);
         let sources = Arc::new(admin::Sources { certificates, listen, privileges: self.privileges, ..sources });
         tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
@@ -22,9 +22,16 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
+    /// Starts it, if a service manager asks for it.
+    pub(super) fn start(self, tasks: &mut JoinSet<()>) {
+        if let Some(granted) = supervisor::watchdog() {
+            tasks.spawn(self.run(granted));
+        }
+    }
+
     /// Tells the service manager, several times in what it grants, for as long as all live. That this runs at all shows that
     /// the runtime of the tasks does.
-    pub(super) async fn run(mut self, granted: Duration) {
+    async fn run(mut self, granted: Duration) {
         let mut beats = interval(granted / BEATS);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = Vec::new();

@@ -66,7 +66,9 @@ impl Files {
         let mut write = vec![settings.state.clone()];
         write.extend(settings.sandbox.write.iter().cloned());
         // They are begun anew when somebody moves them away.
-        write.extend([&settings.dnstap.file, &settings.query_log.file].into_iter().flatten().map(|file| folder_of(file)));
+        write.extend(
+            [&settings.dnstap.file, &settings.query_log.file].into_iter().flatten().map(|file| folder_of(file)),
+        );
         if commands {
             write.extend(TEMPORARY.map(PathBuf::from));
         }
