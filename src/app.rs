@@ -10,29 +10,37 @@
 mod alerts;
 mod certificates;
 mod drains;
+mod estate;
+mod leave;
 mod memory;
 mod pulse;
 mod taken;
 mod transfers;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::stdio::dup2_stderr;
 use rustix::system::uname;
+use socket2::Socket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Control, ControlError, ListenError, Steering, api};
+use crate::admin::{self, Control, ControlError, ListenError, Ownership, Steering, api};
 use crate::alert::Alerts;
 use crate::announce;
 use crate::config::Settings;
+use crate::handover::{self, Heir, Step};
 use crate::health::Table;
 use crate::metrics::{Registry, Transport};
 use crate::privileges::{SandboxError, UserError};
@@ -50,6 +58,7 @@ use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
 use crate::supervisor;
 use crate::tap::Taps;
 use drains::Keeper;
+use estate::{Custody, Estate};
 use memory::Memory;
 use pulse::Pulse;
 pub use taken::Taken;
@@ -82,6 +91,17 @@ pub enum BuildError {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Nobody to take over from.
+    #[error("{}: no server passes on what it has: {error}; start one with `kofn serve`", state.display())]
+    NoPredecessor {
+        /// The state folder.
+        state: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// What the next process asks for, or the one before has passed on.
+    #[error("handover: {0}")]
+    State(io::Error),
 }
 
 /// The program, with all of its sockets and nothing read yet.
@@ -99,6 +119,12 @@ pub struct App {
     state: PathBuf,
     replicator: Replicator,
     privileges: api::Privileges,
+    ours: watch::Sender<bool>,
+    estate: Estate,
+    giver: Socket,
+    heir: Option<Heir>,
+    log: Option<OwnedFd>,
+    watchdog: Option<Duration>,
     started: Timestamp,
 }
 
@@ -109,14 +135,17 @@ impl App {
     /// When the system refuses a handler of signals.
     pub fn build(source: SettingsSource, settings: Settings, taken: Taken) -> Result<Self, BuildError> {
         let signals = Signals::new().map_err(BuildError::Signals)?;
-        let Taken { bound, admin, control, privileges } = taken;
+        let Taken { bound, admin, control, privileges, giver, heir, log, watchdog } = taken;
+        let estate = Estate::of(&bound, admin.as_ref(), &control, &giver, watchdog).map_err(BuildError::State)?;
+        // Until the process before lets go of the state folder, it is that one's.
+        let ours = watch::Sender::new(heir.is_none());
         let table = Arc::new(Table::default());
-        let memory = Memory::open(&settings.state, &table);
+        let memory = Memory::open(&settings.state, &table, ours.subscribe());
         let (facts, journals) = (Facts::of(Arc::clone(&table)), settings.state.join(JOURNALS));
         facts.remember(announce::remembered(&journals));
         let publisher = Publisher::new(Arc::new(settings.clone()), facts);
         let state = settings.state.clone();
-        let replicator = Replicator::new(Arc::clone(&publisher), &settings.state);
+        let replicator = Replicator::new(Arc::clone(&publisher), &settings.state, ours.subscribe());
         let loader = Loader::new(source, settings, Arc::clone(&publisher)).beside(certificates::followed(&bound));
         let started = Timestamp::now();
         Ok(Self {
@@ -132,6 +161,12 @@ impl App {
             journals,
             replicator,
             privileges,
+            ours,
+            estate,
+            giver,
+            heir,
+            log,
+            watchdog,
             started,
         })
     }
@@ -143,10 +178,11 @@ impl App {
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
         let Self { publisher, table, memory, mut signals, mut replicator, .. } = self;
-        let Control { listener, ownership } = self.control;
+        let Control { listener, mut ownership } = self.control;
+        let ours = self.ours;
         let solver = Solver::start(Arc::clone(&publisher))?;
         // Before the zones: whoever is drained is in no hand from the first.
-        let (drainer, drains) = Drainer::start(self.state, Arc::clone(&publisher)).await?;
+        let (drainer, drains) = Drainer::start(self.state, Arc::clone(&publisher), ours.subscribe()).await?;
         let overview = self.loader.overview();
         let (follower, handle) = tokio::select! {
             started = Follower::start(self.loader) => started,
@@ -167,42 +203,154 @@ impl App {
             () = stop_requested(&mut signals, Some(&handle)) => return Ok(()),
         }
         let registry = Arc::new(Registry::default());
-        let announcing = announcing(&publisher, self.journals, self.bound.addresses());
+        let announcing = announcing(&publisher, self.journals, self.bound.addresses(), ours.subscribe());
         let (notified, notifies) = mpsc::channel(NOTIFIES);
         let taps = Arc::new(Taps::default());
         let name = server_name(&publisher.reader().load().settings);
         let scribe = Scribe::start(publisher.reader(), Arc::clone(&taps), registry.register(), name)?;
         tasks.spawn(scribe.follow(publisher.generations()));
-        let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified };
+        let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified, ours: ours.subscribe() };
         let certificates = certificates::shown(&self.bound);
         let listen = listening(&self.bound);
         let mut running = self.bound.run(&publisher.reader(), &registry, handoff)?;
+        if let Some(heir) = self.heir {
+            take_over(heir, self.log).await?;
+        }
+        ownership.set_ours(true);
+        let custody = Custody { ours, memory: Arc::clone(&memory), drains: drains.clone() };
+        custody.take();
+        let (steps, mut asked) = mpsc::unbounded_channel();
+        handover::offer(self.giver, steps)?;
+        // What faces people and the service manager ends at once when another process takes over.
+        let mut fronts = JoinSet::new();
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
         let of_others = (replicator.standings(), replicator.watches());
-        Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) }.start(&mut tasks);
+        Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) }.start(self.watchdog, &mut fronts);
         let sources = watched(publisher.reader(), table, registry, overview.clone(), of_others, self.started);
         let sources = Arc::new(admin::Sources { certificates, listen, privileges: self.privileges, ..sources });
-        tasks.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
+        fronts.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
         let retry = transfers::retry_by(replicator.handle());
         let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)), retry };
         tasks.spawn(replicator.run(notifies));
-        tasks.spawn(async move {
+        fronts.spawn(async move {
             if let Err(error) = admin::serve(listener, self.admin, sources, steering).await {
                 error!("admin and control socket ended: {error}");
             }
         });
         tell_ready(&overview, &publisher.reader().load());
-        stop_requested(&mut signals, Some(&handle)).await;
-        drain(running, &mut signals).await;
-        tasks.shutdown().await;
-        memory.keep();
-        solver.stop();
-        scribe.stop();
-        drop(ownership);
+        let serving = Serving { running, fronts, tasks, custody, estate: self.estate, ownership, solver };
+        serving.conclude(&mut signals, &handle, &mut asked, &publisher).await
+    }
+}
+
+/// What is at work.
+struct Serving {
+    running: Running,
+    /// What faces people and the service manager.
+    fronts: JoinSet<()>,
+    tasks: JoinSet<()>,
+    custody: Custody,
+    estate: Estate,
+    ownership: Ownership,
+    solver: Solver,
+}
+
+impl Serving {
+    /// Waits for the end, and ends everything in its order.
+    async fn conclude(
+        mut self,
+        signals: &mut Signals,
+        handle: &Handle,
+        asked: &mut mpsc::UnboundedReceiver<Step>,
+        publisher: &Publisher,
+    ) -> io::Result<()> {
+        match until_the_end(signals, handle, asked, &self.estate, &self.custody).await {
+            End::Stop => {
+                drop(self.estate);
+                drain(self.running, signals).await;
+            }
+            End::Left { pid, released } => {
+                let patience = publisher.reader().load().settings.limits.handover;
+                info!(pid, "another process has taken over; who is connected is served for {patience:?} at most");
+                supervisor::main_is(pid);
+                self.ownership.set_ours(false);
+                self.fronts.shutdown().await;
+                drop(self.estate);
+                let running = self.running;
+                let rest = tokio::task::spawn_blocking(|| running.leave()).await.map_err(io::Error::other)?;
+                // Whoever has taken over may have ended already; that is no concern of this process any more.
+                let _ = released.send(());
+                leave::linger(rest, patience, signals).await;
+            }
+        }
+        self.fronts.shutdown().await;
+        self.tasks.shutdown().await;
+        self.custody.memory.keep();
+        self.solver.stop();
+        drop(self.ownership);
         info!("stopped");
         Ok(())
     }
+}
+
+/// How a process comes to its end.
+enum End {
+    /// It was told to stop.
+    Stop,
+    /// Another process answers.
+    Left { pid: u32, released: SyncSender<()> },
+}
+
+/// Serves whoever wants to take over, until one has.
+async fn until_the_end(
+    signals: &mut Signals,
+    handle: &Handle,
+    asked: &mut mpsc::UnboundedReceiver<Step>,
+    estate: &Estate,
+    custody: &Custody,
+) -> End {
+    loop {
+        let step = tokio::select! {
+            () = stop_requested(signals, Some(handle)) => return End::Stop,
+            step = asked.recv() => step,
+        };
+        match step {
+            Some(Step::Asked(reply)) => {
+                info!("another process is about to take over");
+                match estate.lend(custody).await {
+                    // If it has gone meanwhile, the next step says so.
+                    Ok(offer) => drop(reply.send(offer)),
+                    Err(error) => {
+                        error!("no process can take over: {error}");
+                        custody.take();
+                    }
+                }
+            }
+            Some(Step::Abandoned) => {
+                info!("the other process did not take over; this one goes on");
+                custody.take();
+            }
+            Some(Step::Serving { pid, released }) => return End::Left { pid, released },
+            // Nobody takes over any more.
+            None => {
+                stop_requested(signals, Some(handle)).await;
+                return End::Stop;
+            }
+        }
+    }
+}
+
+/// Tells the process before this one that it may go, and waits until it has let go of everything.
+async fn take_over(heir: Heir, log: Option<OwnedFd>) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || heir.serving()).await.map_err(io::Error::other)??;
+    info!("taken over from the process before");
+    // The one that started this process may wait for that line, and then its terminal is no place for the log.
+    let _ = writeln!(io::stdout(), "process {} serves", process::id());
+    if let Some(log) = log {
+        let _ = dup2_stderr(log);
+    }
+    Ok(())
 }
 
 /// What the admin listener and the control socket show.
@@ -242,9 +390,14 @@ fn listening(bound: &Bound) -> Vec<api::Listening> {
 }
 
 /// What others are told of, and how.
-fn announcing(publisher: &Arc<Publisher>, folder: PathBuf, own: &[SocketAddr]) -> announce::Context {
+fn announcing(
+    publisher: &Arc<Publisher>,
+    folder: PathBuf,
+    own: &[SocketAddr],
+    ours: watch::Receiver<bool>,
+) -> announce::Context {
     let (journals, standings) = Default::default();
-    announce::Context { publisher: Arc::clone(publisher), journals, folder, own: own.to_vec(), standings }
+    announce::Context { publisher: Arc::clone(publisher), journals, folder, own: own.to_vec(), standings, ours }
 }
 
 /// NOTIFYs that wait: a fleet of zones may change in one moment, and what does not fit is told again by who sent it.

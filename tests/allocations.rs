@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kofn::config::{Settings, ZonePolicy};
 use kofn::metrics::{Event, Outcome, Registry, Totals, Transport};
-use kofn::server::{Handoff, bind};
+use kofn::server::{Given, Handoff, bind};
 use kofn::snapshot::{Facts, Publisher, ZoneSource};
 use kofn::wire::{Name, Type};
 use kofn::zone::{Zone, text};
@@ -131,7 +131,7 @@ fn ask_all(change: impl FnOnce(&mut Settings)) -> Totals {
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     let mut settings = Settings { workers: 1, listen, explain, ..Settings::default() };
     change(&mut settings);
-    let bound = bind(&settings).expect("a free port");
+    let bound = bind(&settings, &mut Given::default()).expect("a free port");
     let address = bound.addresses()[0];
     let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(vec![zone()]);

@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,17 @@ impl Control {
             _ => {}
         }
         let listener = listen(&path).map_err(at(&path))?;
-        Ok(Self { listener, ownership: Ownership { path, _lock: lock } })
+        Ok(Self { listener, ownership: Ownership { path, lock, ours: true } })
+    }
+
+    /// What another process has made, and holds until this one says that it is its own.
+    ///
+    /// # Errors
+    /// When the listener cannot be waited for.
+    pub fn inherit(state: &Path, listener: OwnedFd, lock: OwnedFd) -> io::Result<Self> {
+        let listener = UnixListener::from(listener);
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, ownership: Ownership { path: state.join(SOCKET), lock: lock.into(), ours: false } })
     }
 }
 
@@ -82,11 +93,31 @@ impl Control {
 #[derive(Debug)]
 pub struct Ownership {
     path: PathBuf,
-    _lock: File,
+    /// As long as any process has it open, the folder is owned.
+    lock: File,
+    ours: bool,
+}
+
+impl Ownership {
+    /// A copy of the lock, for the process that will own the folder.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock.try_clone()?.into())
+    }
+
+    /// Whether the socket ends with this process.
+    pub fn set_ours(&mut self, ours: bool) {
+        self.ours = ours;
+    }
 }
 
 impl Drop for Ownership {
     fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
         // Best effort: the next server replaces what stays.
         let _ = std::fs::remove_file(&self.path);
     }

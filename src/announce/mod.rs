@@ -26,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
@@ -49,15 +50,21 @@ pub struct Context {
     pub own: Vec<SocketAddr>,
     /// How the NOTIFYs stand.
     pub standings: Arc<Standings>,
+    /// Whether the folder is this process's to write in.
+    pub ours: watch::Receiver<bool>,
 }
 
 /// Runs until it is dropped.
 pub async fn run(context: Context) {
-    let Context { publisher, journals, folder, own, standings } = context;
+    let Context { publisher, journals, folder, own, standings, mut ours } = context;
     let (mut generations, reader) = (publisher.generations(), publisher.reader());
     let mut keeper = Keeper::new(journals, folder);
     let (mut herald, mut holds) = (Herald::new(standings), Holds::default());
     loop {
+        // What another process shows meanwhile is the newest that there is: no serial moves under it.
+        if ours.wait_for(|ours| *ours).await.is_err() {
+            return;
+        }
         generations.mark_unchanged();
         let snapshot = reader.load();
         let (look_at, mut looking) = (Arc::clone(&snapshot), keeper);

@@ -39,6 +39,8 @@ pub(super) struct Memory {
     file: PathBuf,
     table: Arc<Table>,
     written: Mutex<Written>,
+    /// Whether the file is this process's to write.
+    ours: watch::Receiver<bool>,
 }
 
 /// What was written last.
@@ -75,14 +77,14 @@ enum KeptWord {
 impl Memory {
     /// Lets `table` recall what the file in the folder `state` says, before anything is probed. Whatever is wrong with the
     /// file is told, and nothing is recalled then.
-    pub(super) fn open(state: &Path, table: &Arc<Table>) -> Arc<Self> {
+    pub(super) fn open(state: &Path, table: &Arc<Table>, ours: watch::Receiver<bool>) -> Arc<Self> {
         let file = state.join(FILE);
         match read(&file) {
             Ok(Some(kept)) => recall(&kept, table, &now(), &file),
             Ok(None) => {}
             Err(error) => warn!("{}: {error}; verdicts begin anew", file.display()),
         }
-        Arc::new(Self { file, table: Arc::clone(table), written: Mutex::default() })
+        Arc::new(Self { file, table: Arc::clone(table), written: Mutex::default(), ours })
     }
 
     /// Keeps the file up to date, until it is dropped or there will be no more snapshots.
@@ -119,7 +121,7 @@ impl Memory {
         // Held throughout: two at a time would write the same file.
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let findings = self.table.findings();
-        if !wanted(&written.findings, &findings) {
+        if !*self.ours.borrow() || !wanted(&written.findings, &findings) {
             return false;
         }
         let text = serde_json::to_string_pretty(&as_kept(&findings, &now())).expect("plain fields");
@@ -210,8 +212,12 @@ mod tests {
     /// The table of the next process.
     fn next(state: &Path) -> Arc<Table> {
         let table = Arc::new(Table::default());
-        Memory::open(state, &table);
+        open(state, &table);
         table
+    }
+
+    fn open(state: &Path, table: &Arc<Table>) -> Arc<Memory> {
+        Memory::open(state, table, watch::channel(true).1)
     }
 
     fn hours_ago(hours: i64) -> Timestamp {
@@ -222,7 +228,7 @@ mod tests {
     fn the_next_process_knows_who_is_down_and_since_when() {
         let folder = tempfile::tempdir().expect("a folder");
         let before = table(std::time::Instant::now() - Duration::from_secs(100));
-        Memory::open(folder.path(), &before).keep();
+        open(folder.path(), &before).keep();
         let file = folder.path().join(FILE);
         assert_eq!(std::fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
         let table = next(folder.path());
@@ -242,7 +248,7 @@ mod tests {
     #[test]
     fn the_first_result_outweighs_what_was_recalled() {
         let folder = tempfile::tempdir().expect("a folder");
-        Memory::open(folder.path(), &table(std::time::Instant::now())).keep();
+        open(folder.path(), &table(std::time::Instant::now())).keep();
         let table = next(folder.path());
         let now = std::time::Instant::now();
         table.follow(&[key(1), key(2)], now);
@@ -274,10 +280,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_written_while_the_folder_is_another_processs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, receiver) = watch::channel(false);
+        let memory = Memory::open(folder.path(), &table(std::time::Instant::now()), receiver);
+        memory.keep();
+        assert!(!folder.path().join(FILE).exists());
+        ours.send_replace(true);
+        memory.keep();
+        assert!(folder.path().join(FILE).exists());
+    }
+
+    #[test]
     fn a_file_that_cannot_be_written_costs_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let state = folder.path().join("state");
-        let memory = Memory::open(&state, &table(std::time::Instant::now()));
+        let memory = open(&state, &table(std::time::Instant::now()));
         assert!(!memory.write(|_, _| true) && !memory.write(|_, _| true));
         assert!(memory.written.lock().expect("no panic").failing);
         std::fs::create_dir(&state).expect("a folder");
@@ -289,7 +307,7 @@ mod tests {
     async fn a_flip_is_written_a_second_later_and_the_date_every_hour() {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, table) = (folder.path().join(FILE), table(Instant::now().into_std()));
-        let memory = Memory::open(folder.path(), &table);
+        let memory = open(folder.path(), &table);
         let (generations, generation) = watch::channel(1);
         let task = tokio::spawn(Arc::clone(&memory).run(generation));
         let text = || std::fs::read_to_string(&file).unwrap_or_default();

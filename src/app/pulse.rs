@@ -23,8 +23,8 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Starts it, if a service manager asks for it.
-    pub(super) fn start(self, tasks: &mut JoinSet<()>) {
-        if let Some(granted) = supervisor::watchdog() {
+    pub(super) fn start(self, granted: Option<Duration>, tasks: &mut JoinSet<()>) {
+        if let Some(granted) = granted {
             tasks.spawn(self.run(granted));
         }
     }

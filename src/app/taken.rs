@@ -5,17 +5,23 @@
 //! ```
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::Socket;
 use tracing::{info, warn};
 
+use super::estate::Inherited;
 use super::{BuildError, certificates};
 use crate::admin::{self, Control, api};
 use crate::config::Settings;
+use crate::handover::{self, Heir};
 use crate::privileges::{self, Account, Files};
 use crate::reload::{self, SettingsSource};
 use crate::server::{self, Bound};
+use crate::supervisor;
 
 /// The sockets, the state folder, and what is left of the privileges.
 #[derive(Debug)]
@@ -24,20 +30,40 @@ pub struct Taken {
     pub(super) admin: Option<TcpListener>,
     pub(super) control: Control,
     pub(super) privileges: api::Privileges,
+    /// Where the next process will ask.
+    pub(super) giver: Socket,
+    /// The process before this one waits here.
+    pub(super) heir: Option<Heir>,
+    /// Where its log goes.
+    pub(super) log: Option<OwnedFd>,
+    pub(super) watchdog: Option<Duration>,
 }
 
 impl Taken {
-    /// Takes all of it. To be called while the process has one thread.
+    /// Takes all of it; with `takeover` from the process that runs on the same state folder, as far as that has it. To be
+    /// called while the process has one thread.
     ///
     /// # Errors
     /// With the first that cannot be had, or cannot be given up.
-    pub fn take(source: &SettingsSource, settings: &Settings) -> Result<Self, BuildError> {
+    pub fn take(source: &SettingsSource, settings: &Settings, takeover: bool) -> Result<Self, BuildError> {
         raise_file_limit(settings);
         let account = Account::wanted(settings.user.as_deref())?;
+        let mut inherited = match takeover {
+            true => Inherited::of_running(&settings.state)?,
+            false => Inherited::of_service_manager(),
+        };
         // Root makes nothing in the folder of somebody else.
-        let control = account.is_none().then(|| Control::bind(&settings.state)).transpose()?;
-        let bound = server::bind(settings)?;
-        let admin = settings.admin.map(admin::listen).transpose()?;
+        let control = match inherited.control(&settings.state).map_err(BuildError::State)? {
+            None if account.is_none() => Some(Control::bind(&settings.state)?),
+            inherited => inherited,
+        };
+        let mut given = inherited.given;
+        let bound = server::bind(settings, &mut given)?;
+        let listener = |address| given.listener(address).map_or_else(|| admin::listen(address), Ok);
+        let admin = settings.admin.map(listener).transpose()?;
+        for address in given.unclaimed() {
+            warn!(%address, "a socket that was passed on is not in the settings, and is closed");
+        }
         tell(settings, &bound, admin.as_ref());
         if let Some(account) = account {
             certificates::read_ahead(&bound, settings);
@@ -46,6 +72,7 @@ impl Taken {
         }
         privileges::drop_capabilities()?;
         let control = control.map_or_else(|| Control::bind(&settings.state), Ok)?;
+        let giver = inherited.giver.map_or_else(|| handover::listen(&settings.state), Ok).map_err(BuildError::State)?;
         let files = Files::of(settings, &source.file(), runs_commands(settings));
         let in_force = privileges::confine(&settings.sandbox, &files)?;
         let privileges = api::Privileges {
@@ -55,7 +82,9 @@ impl Taken {
             seccomp: if in_force.seccomp { "enforced" } else { "off" }.into(),
             commands: in_force.commands,
         };
-        Ok(Self { bound, admin, control, privileges })
+        let (heir, log) = (inherited.heir, inherited.log);
+        let watchdog = inherited.watchdog.or_else(supervisor::watchdog);
+        Ok(Self { bound, admin, control, privileges, giver, heir, log, watchdog })
     }
 }
 

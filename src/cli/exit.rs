@@ -36,6 +36,11 @@ impl Failure {
         Self { code: 65, message: message.to_string() }
     }
 
+    /// What another process of this program has ended with, and has said why; 71 if it was ended.
+    pub(super) fn of_child(code: Option<u8>, message: impl fmt::Display) -> Self {
+        Self { code: code.unwrap_or(71), message: message.to_string() }
+    }
+
     /// 66: a file that was named cannot be read.
     pub(super) fn no_input(message: impl fmt::Display) -> Self {
         Self { code: 66, message: message.to_string() }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! kofn [serve]            the server; what it is given on the command line wins over kofn.toml
+//! kofn restart            a new process in place of the running one
 //! kofn check | query      from the files, without a server
 //! kofn spread             what the hands of a pool do to its members
 //! kofn status | explain | reload | transfer   to the running server, over the control socket
@@ -28,6 +29,7 @@ mod man;
 mod message;
 mod query;
 mod reload;
+mod restart;
 mod serve;
 mod settings;
 mod spread;
@@ -70,6 +72,7 @@ enum Command {
     Health(health::Args),
     Explain(explain::Args),
     Reload(reload::Args),
+    Restart(restart::Args),
     Drain(drain::Args),
     Undrain(drain::UndrainArgs),
     #[command(subcommand)]
@@ -107,6 +110,7 @@ impl Command {
             Self::Health(arguments) => arguments.run().map(done),
             Self::Explain(arguments) => arguments.run().map(done),
             Self::Reload(arguments) => arguments.run().map(done),
+            Self::Restart(arguments) => arguments.run().map(done),
             Self::Drain(arguments) => arguments.run(),
             Self::Undrain(arguments) => arguments.run(),
             Self::Transfer(command) => command.run().map(done),

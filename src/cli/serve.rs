@@ -33,10 +33,16 @@ pub(super) struct Args {
     /// Where status is read by HTTP, on loopback, or off
     #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = address_or_off)]
     admin: Option<AddressOrOff>,
+    /// Take over from the server that runs on the same state folder; `kofn restart` does it
+    #[arg(long, hide = true)]
+    takeover: bool,
     /// What to log: error, warn, info, debug, trace, or such as kofn=info,kofn::probe=debug,hyper=debug
     #[arg(long, value_name = "LEVEL", env = logging::VARIABLE, default_value = "info")]
     log: String,
 }
+
+/// How the new process is told.
+pub(super) const TAKEOVER: &str = "--takeover";
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
@@ -50,7 +56,7 @@ impl Args {
         });
         let settings = settings::load(&source)?;
         // While there is but one thread: the kernel keeps some of what is given up for each of them.
-        let taken = Taken::take(&source, &settings).map_err(failure)?;
+        let taken = Taken::take(&source, &settings, self.takeover).map_err(failure)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::system)?;
         let ended = runtime.block_on(async {
             let app = App::build(source, settings, taken).map_err(failure)?;

@@ -93,6 +93,8 @@ pub struct Limits {
     pub transfer_octets: usize,
     /// How long a transfer may take.
     pub transfer_time: Duration,
+    /// How long a process that was replaced serves who is connected to it.
+    pub handover: Duration,
 }
 
 /// How UDP is served: for whom the defaults are not enough.
@@ -174,6 +176,8 @@ keys! {
             "Octets of memory that a zone may take while it is transferred; a primary that sends more is cut off.";
         TRANSFER_TIME: Duration = "transfer_time", duration::<1_000, 86_400_000>, "\"15m\"",
             "How long the transfer of a zone may take; a primary that takes longer is cut off.";
+        HANDOVER: Duration = "handover", duration::<0, 3_600_000>, "\"30s\"",
+            "How long a process that another has taken over from goes on serving who is connected to it by TCP, TLS or HTTPS.";
     }
 }
 
@@ -280,6 +284,7 @@ fn limits(section: &Section<'_>) -> Limits {
         transfers_in: section.value(&TRANSFERS_IN),
         transfer_octets: section.value(&TRANSFER_OCTETS),
         transfer_time: section.value(&TRANSFER_TIME),
+        handover: section.value(&HANDOVER),
     }
 }
 

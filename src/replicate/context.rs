@@ -1,6 +1,6 @@
 //! What all secondary zones share.
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use std::sync::Arc;
 
@@ -23,10 +23,17 @@ pub(super) struct Context {
     pub(super) probes: Semaphore,
     /// Transfers under way.
     pub(super) transfers: Semaphore,
+    /// Whether the state folder is this process's to write in.
+    pub(super) ours: watch::Receiver<bool>,
 }
 
 impl Context {
-    pub(super) fn new(publisher: Arc<Publisher>, store: Store, standings: Standings) -> Arc<Self> {
+    pub(super) fn new(
+        publisher: Arc<Publisher>,
+        store: Store,
+        standings: Standings,
+        ours: watch::Receiver<bool>,
+    ) -> Arc<Self> {
         let reader = publisher.reader();
         let transfers = reader.load().settings.limits.transfers_in;
         Arc::new(Self {
@@ -38,6 +45,7 @@ impl Context {
             links: Links::default(),
             probes: Semaphore::new(PROBES),
             transfers: Semaphore::new(transfers),
+            ours,
         })
     }
 }

@@ -69,10 +69,10 @@ impl std::fmt::Debug for Replicator {
 }
 
 impl Replicator {
-    /// Follows the zones of `publisher`, and keeps what comes below `state`. Nothing happens yet.
-    pub fn new(publisher: Arc<Publisher>, state: &Path) -> Self {
+    /// Follows the zones of `publisher`, and keeps what comes below `state` while that is `ours`. Nothing happens yet.
+    pub fn new(publisher: Arc<Publisher>, state: &Path, ours: watch::Receiver<bool>) -> Self {
         let generations = publisher.generations();
-        let context = Context::new(publisher, Store::below(state), Standings::default());
+        let context = Context::new(publisher, Store::below(state), Standings::default(), ours);
         let (sender, commands) = mpsc::channel(16);
         Self {
             context,

@@ -147,6 +147,10 @@ impl Secondary {
                 Some(Trigger::Notified(source)) => (false, Some(*source)),
                 _ => (false, None),
             };
+            // What another process has taken is the newest; two would write one file.
+            if self.context.ours.clone().wait_for(|ours| *ours).await.is_err() {
+                return;
+            }
             let result = {
                 let round = self.round(first, force);
                 tokio::pin!(round);

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 #[cfg(feature = "encrypted")]
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::batch;
 #[cfg(feature = "encrypted")]
 use super::encrypted;
+use super::given::{self, Given};
 use crate::config::{Limits, Settings, Udp};
-#[cfg(feature = "encrypted")]
 use crate::metrics::Transport;
 use crate::net::Prefix;
 use crate::processor;
@@ -51,6 +52,25 @@ impl Bound {
     /// Octets of queries that may wait for each worker at each address, as far as the system granted what was asked for.
     pub fn receive_buffer(&self) -> usize {
         self.receive_buffer
+    }
+
+    /// A copy of every socket, and what it is for: whoever has them goes on where this process ends.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    pub fn copies(&self) -> io::Result<Vec<(Transport, OwnedFd)>> {
+        let mut copies = Vec::new();
+        for sockets in &self.workers {
+            for socket in &sockets.udp {
+                copies.push((Transport::Udp, socket.try_clone()?.into()));
+            }
+            for listener in &sockets.tcp {
+                copies.push((Transport::Tcp, listener.try_clone()?.into()));
+            }
+        }
+        #[cfg(feature = "encrypted")]
+        self.encrypted.copy_to(&mut copies)?;
+        Ok(copies)
     }
 
     /// Where queries are taken in secret, in the order of the settings.
@@ -93,26 +113,51 @@ pub enum BindError {
     },
 }
 
-/// Binds a UDP and a TCP socket for each worker to each address.
+/// Binds a UDP and a TCP socket for each worker to each address, but for those that are given.
 ///
 /// # Errors
 /// For the first address that cannot be had; what was bound before is released.
-pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
+pub fn bind(settings: &Settings, given: &mut Given) -> Result<Bound, BindError> {
     let mut workers: Vec<_> = (0..settings.workers.max(1)).map(|_| Sockets::default()).collect();
     let processors = processors(settings, workers.len());
     let mut addresses = Vec::with_capacity(settings.listen.len());
     let mut receive_buffer = settings.udp.receive_buffer;
     for address in &settings.listen {
-        let bound = free_for_both(*address)?;
-        for sockets in &mut workers {
-            let (socket, granted) = udp(bound, settings).map_err(|source| BindError::new(*address, "UDP", source))?;
-            receive_buffer = receive_buffer.min(granted);
-            sockets.udp.push(socket);
-            sockets.tcp.push(tcp(bound).map_err(|source| BindError::new(*address, "TCP", source))?);
+        let in_udp = |source| BindError::new(*address, "UDP", source);
+        let in_tcp = |source| BindError::new(*address, "TCP", source);
+        let (mut udps, mut tcps) = (given.take(Transport::Udp, *address), Vec::new());
+        let bound = match udps.first() {
+            Some(socket) => place(socket).map_err(in_udp)?,
+            None => {
+                tcps = given.take(Transport::Tcp, *address);
+                match tcps.first() {
+                    Some(socket) => place(socket).map_err(in_tcp)?,
+                    None => free_for_both(*address)?,
+                }
+            }
+        };
+        if tcps.is_empty() {
+            tcps = given.take(Transport::Tcp, bound);
         }
-        if settings.udp.steer {
-            batch::steer(&workers[0].udp[addresses.len()], &processors)
-                .map_err(|source| BindError::new(*address, "UDP", source))?;
+        if udps.is_empty() {
+            udps = workers.iter().map(|_| udp(bound, settings)).collect::<io::Result<_>>().map_err(in_udp)?;
+        }
+        for socket in &udps {
+            receive_buffer = receive_buffer.min(outfit(socket, bound, settings).map_err(in_udp)?);
+        }
+        let tcps = match tcps.is_empty() {
+            true => workers.iter().map(|_| tcp(bound)).collect::<io::Result<_>>(),
+            false => tcps.into_iter().map(listener).collect(),
+        };
+        // Its program counts the sockets of the port: it is to be made when there is one for each worker.
+        if settings.udp.steer && udps.len() == workers.len() {
+            batch::steer(&udps[0], &processors).map_err(in_udp)?;
+        }
+        let udps = given::deal(udps, workers.len(), Socket::try_clone).map_err(in_udp)?;
+        let tcps = tcps.and_then(|tcps| given::deal(tcps, workers.len(), TcpListener::try_clone)).map_err(in_tcp)?;
+        for (sockets, (udps, tcps)) in workers.iter_mut().zip(udps.into_iter().zip(tcps)) {
+            sockets.udp.extend(udps);
+            sockets.tcp.extend(tcps);
         }
         addresses.push(bound);
     }
@@ -125,7 +170,7 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         processors,
         receive_buffer,
         #[cfg(feature = "encrypted")]
-        encrypted: encrypted::bind(settings)?,
+        encrypted: encrypted::bind(settings, given)?,
     })
 }
 
@@ -195,30 +240,46 @@ fn processors(settings: &Settings, workers: usize) -> Vec<usize> {
     if settings.udp.pin { processor::available().into_iter().cycle().take(workers).collect() } else { Vec::new() }
 }
 
-/// A socket, and the size of its receive buffer.
-fn udp(address: SocketAddr, settings: &Settings) -> io::Result<(Socket, usize)> {
+/// Where a socket is.
+fn place(socket: &Socket) -> io::Result<SocketAddr> {
+    Ok(socket.local_addr()?.as_socket().expect("an IP socket has an IP address"))
+}
+
+fn udp(address: SocketAddr, settings: &Settings) -> io::Result<Socket> {
     let socket = unbound(address, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(true)?;
-    batch::prepare(&socket, address, settings.limits.udp_payload)?;
-    let granted = batch::size_receive_buffer(&socket, settings.udp.receive_buffer)?;
+    outfit(&socket, address, settings)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Gives a socket its options, whoever has made it; says the size of its receive buffer.
+fn outfit(socket: &Socket, address: SocketAddr, settings: &Settings) -> io::Result<usize> {
+    batch::prepare(socket, address, settings.limits.udp_payload)?;
+    let granted = batch::size_receive_buffer(socket, settings.udp.receive_buffer)?;
     if !settings.udp.busy_poll.is_zero() {
         // Where the system has it not, workers look for queries all the same, only not down to the interface.
-        let _ = batch::poll_busily(&socket, u32::try_from(settings.udp.busy_poll.as_micros()).unwrap_or(u32::MAX));
+        let _ = batch::poll_busily(socket, u32::try_from(settings.udp.busy_poll.as_micros()).unwrap_or(u32::MAX));
     }
     socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_nonblocking(false)?;
     socket.set_write_timeout(Some(SEND_PATIENCE))?;
-    socket.bind(&address.into())?;
-    Ok((socket, granted))
+    Ok(granted)
 }
 
 pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = unbound(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    listener(socket)
+}
+
+/// Makes a bound socket take connections, or one that takes them already.
+pub(super) fn listener(socket: Socket) -> io::Result<TcpListener> {
     // Connections inherit this from their listener. A reply is one write: there is nothing to wait for and join to it.
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -252,7 +313,7 @@ mod tests {
 
     #[test]
     fn all_workers_share_the_port_that_was_given() {
-        let bound = bind(&settings("127.0.0.1:0")).expect("a free port");
+        let bound = bind(&settings("127.0.0.1:0"), &mut Given::default()).expect("a free port");
         let [address] = bound.addresses() else { panic!("one address") };
         assert_ne!(address.port(), 0);
         assert_eq!(bound.workers.len(), 3);
@@ -266,40 +327,40 @@ mod tests {
     fn a_port_in_use_is_told_with_its_transport() {
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = udp.local_addr().expect("bound").to_string();
-        let error = bind(&settings(&address)).expect_err("in use").to_string();
+        let error = bind(&settings(&address), &mut Given::default()).expect_err("in use").to_string();
         assert!(error.starts_with(&format!("cannot listen on {address}: its UDP port is in use")), "{error}");
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = tcp.local_addr().expect("bound").to_string();
-        let error = bind(&settings(&address)).expect_err("in use").to_string();
+        let error = bind(&settings(&address), &mut Given::default()).expect_err("in use").to_string();
         assert!(error.starts_with(&format!("cannot listen on {address}: its TCP port is in use")), "{error}");
     }
 
     #[test]
     fn two_servers_cannot_share_a_port_by_mistake() {
-        let first = bind(&settings("127.0.0.1:0")).expect("a free port");
-        let error = bind(&settings(&first.addresses()[0].to_string())).expect_err("in use");
+        let first = bind(&settings("127.0.0.1:0"), &mut Given::default()).expect("a free port");
+        let error = bind(&settings(&first.addresses()[0].to_string()), &mut Given::default()).expect_err("in use");
         assert!(matches!(error, BindError::InUse { transport: "UDP", .. }));
     }
 
     #[test]
     fn an_address_of_another_machine_is_told() {
-        let error = bind(&settings("192.0.2.1:0")).expect_err("not ours");
+        let error = bind(&settings("192.0.2.1:0"), &mut Given::default()).expect_err("not ours");
         assert!(matches!(error, BindError::NotLocal(_)), "{error}");
     }
 
     #[test]
     fn both_families_of_wildcards_share_a_port() {
-        let first = bind(&settings("0.0.0.0:0")).expect("a free port");
+        let first = bind(&settings("0.0.0.0:0"), &mut Given::default()).expect("a free port");
         let port = first.addresses()[0].port();
         // Another program may have this port for IPv6; then there is nothing to see here.
         if UdpSocket::bind(("::1", port)).is_ok() {
-            bind(&settings(&format!("[::]:{port}"))).expect("a port of its own family");
+            bind(&settings(&format!("[::]:{port}")), &mut Given::default()).expect("a port of its own family");
         }
     }
 
     #[test]
     fn connections_inherit_that_replies_go_at_once() {
-        let bound = bind(&settings("127.0.0.1:0")).expect("a free port");
+        let bound = bind(&settings("127.0.0.1:0"), &mut Given::default()).expect("a free port");
         let _client = std::net::TcpStream::connect(bound.addresses()[0]).expect("a connection");
         let accepted = bound.workers.iter().find_map(|sockets| sockets.tcp[0].accept().ok());
         assert!(accepted.expect("one of the workers has it").0.nodelay().expect("an option"));
@@ -309,7 +370,7 @@ mod tests {
     fn the_receive_buffer_that_was_granted_is_told() {
         let mut small = settings("127.0.0.1:0");
         small.udp.receive_buffer = 65_536;
-        let bound = bind(&small).expect("a free port");
+        let bound = bind(&small, &mut Given::default()).expect("a free port");
         assert_eq!(bound.receive_buffer(), 65_536, "every system grants this much");
         assert_eq!(bound.workers[2].udp[0].recv_buffer_size().expect("an option"), 2 * 65_536);
     }
@@ -319,7 +380,7 @@ mod tests {
         let mut steered = settings("127.0.0.1:0");
         let all = processor::available();
         (steered.workers, steered.udp.pin, steered.udp.steer) = (all.len(), true, true);
-        let bound = bind(&steered).expect("a kernel with SO_ATTACH_REUSEPORT_CBPF");
+        let bound = bind(&steered, &mut Given::default()).expect("a kernel with SO_ATTACH_REUSEPORT_CBPF");
         assert_eq!(bound.processors, all);
         let address = bound.addresses()[0];
         for (worker, on) in all.into_iter().enumerate() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tracing::{debug, warn};
 
 use crate::answer::{Client, Dealer, Outcome, answer, datagram_octets};
@@ -37,12 +37,19 @@ pub struct Handoff {
     pub journals: Arc<Journals>,
     /// Takes the NOTIFYs of primaries.
     pub notified: mpsc::Sender<Notified>,
+    /// Whether this process is the only one that answers on its sockets.
+    pub ours: watch::Receiver<bool>,
 }
 
 impl Handoff {
     /// Nothing has changed, and nobody is told: for doors that stand alone.
     pub fn to_nobody() -> Self {
-        Self { taps: Arc::default(), journals: Arc::default(), notified: mpsc::channel(1).0 }
+        Self {
+            taps: Arc::default(),
+            journals: Arc::default(),
+            notified: mpsc::channel(1).0,
+            ours: watch::channel(true).1,
+        }
     }
 }
 

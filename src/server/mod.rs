@@ -26,6 +26,7 @@ mod desk;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod engine;
+mod given;
 mod late;
 mod limit;
 mod proxy;
@@ -39,5 +40,6 @@ mod watch;
 
 pub use bind::{BindError, Bound, bind};
 pub use defer::Handoff;
-pub use run::Running;
+pub use given::Given;
+pub use run::{Rest, Running};
 pub use vitals::Vitals;

@@ -22,7 +22,7 @@ use crate::processor;
 use crate::snapshot::Reader;
 
 impl Bound {
-    /// Starts the workers: from now on queries are answered.
+    /// Starts the workers: from now on queries are answered; by QUIC from when this process is the only one that does.
     ///
     /// # Errors
     /// When the system gives no more threads or file descriptors.
@@ -31,10 +31,13 @@ impl Bound {
         let (tcp_end, tcp_stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
         let taps = Arc::clone(&handoff.taps);
+        #[cfg(feature = "encrypted")]
+        let ours = handoff.ours.clone();
         let parts = Parts { reader, registry, taps: &taps };
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let proxies = Trusted::new(&self.proxies);
-        let mut running = Running { ends: (end, tcp_end), threads: Vec::new(), vitals: Vitals::default() };
+        let mut running =
+            Running { ends: (end, tcp_end), threads: Vec::new(), lingering: Vec::new(), vitals: Vitals::default() };
         let (queue, late) = late::Worker::new(Arc::clone(&clerk), parts.engine(Transport::Udp));
         running.start("late".into(), None, None, move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
@@ -53,11 +56,15 @@ impl Bound {
             let worker = tcp::Worker::new(vec![Doors { listeners, engine, service, limit, idle, proxies }])?;
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
             running.start(format!("tcp-{index}"), place, None, move || worker.run(&clerk, &stop))?;
+            running.last_lingers();
         }
         #[cfg(feature = "encrypted")]
-        for (name, work) in self.encrypted.threads(parts, &proxies)? {
+        for (name, lingers, work) in self.encrypted.threads(parts, &proxies, &ours)? {
             let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
             running.start(name, None, None, move || work(&clerk, &stop))?;
+            if lingers {
+                running.last_lingers();
+            }
         }
         Ok(running)
     }
@@ -77,7 +84,16 @@ pub struct Running {
     /// Dropped, they tell the workers to end: the UDP workers see the pipe closed, the TCP workers the channel.
     ends: (PipeWriter, watch::Sender<()>),
     threads: Vec<JoinHandle<()>>,
+    /// Those whose connections may outlive their listeners.
+    lingering: Vec<JoinHandle<()>>,
     vitals: Vitals,
+}
+
+/// The connections that are left when another process has taken over.
+#[derive(Debug)]
+pub struct Rest {
+    end: watch::Sender<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -100,6 +116,21 @@ impl Running {
         Ok(())
     }
 
+    fn last_lingers(&mut self) {
+        self.lingering.extend(self.threads.pop());
+    }
+
+    /// Takes no more queries and connections: another process does. Returns when what has come in by UDP and QUIC is answered.
+    /// Who is connected goes on. Blocks the calling thread.
+    pub fn leave(self) -> Rest {
+        let (awake, end) = self.ends;
+        drop(awake);
+        // Nobody to hear it is nobody to end.
+        let _ = end.send(());
+        join(self.threads);
+        Rest { end, threads: self.lingering }
+    }
+
     /// The signs of life of the workers; to be taken once.
     pub fn vitals(&mut self) -> Vitals {
         std::mem::take(&mut self.vitals)
@@ -109,10 +140,22 @@ impl Running {
     /// clients will not read. Blocks the calling thread.
     pub fn stop(self) {
         drop(self.ends);
-        for thread in self.threads {
-            // A worker that panicked has said so on its way out; the others are still to be waited for.
-            let _ = thread.join();
-        }
+        join(self.threads);
+        join(self.lingering);
+    }
+}
+
+impl Rest {
+    /// What ends the connections when it is dropped, and what blocks until all have ended.
+    pub fn split(self) -> (watch::Sender<()>, impl FnOnce() + Send + 'static) {
+        (self.end, move || join(self.threads))
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        // A worker that panicked has said so on its way out; the others are still to be waited for.
+        let _ = thread.join();
     }
 }
 
@@ -124,7 +167,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
-    use super::super::bind;
+    use super::super::{Given, bind};
     use crate::config::Settings;
     use crate::metrics::{Event, Outcome, Totals};
     use crate::snapshot::{Facts, Publisher};
@@ -141,7 +184,7 @@ mod tests {
             // Not what ends a connection in a test of something else.
             settings.limits.tcp_idle = PATIENCE * 6;
             change(&mut settings);
-            let bound = bind(&settings).expect("free ports");
+            let bound = bind(&settings, &mut Given::default()).expect("free ports");
             let (registry, addresses) = (Registry::default(), bound.addresses().to_vec());
             let publisher = Publisher::new(Arc::new(settings), Facts::default());
             let running = bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads");
@@ -248,7 +291,7 @@ mod tests {
     #[test]
     fn what_arrived_before_the_stop_is_answered() {
         let settings = Settings { listen: vec![loopback()], workers: 1, ..Settings::default() };
-        let bound = bind(&settings).expect("a free port");
+        let bound = bind(&settings, &mut Given::default()).expect("a free port");
         let room = bound.workers[0].udp[0].recv_buffer_size().expect("an option");
         // The kernel counts a short datagram as several hundred octets, up to about a thousand.
         let many = (room / 2048).min(2000) as u16;

@@ -55,7 +55,7 @@ impl Worker {
         Ok(Self { runtime: Builder::new_current_thread().enable_all().build()?, doors })
     }
 
-    /// Answers until the other end of `stop` is dropped.
+    /// Answers until the other end of `stop` is dropped; from its first word on only those who are connected by then.
     pub(super) fn run(self, clerk: &Arc<Clerk>, stop: &watch::Receiver<()>) {
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
@@ -93,9 +93,9 @@ struct Door {
 
 impl Door {
     async fn serve(mut self, mut stop: watch::Receiver<()>) {
-        loop {
+        let stays = loop {
             tokio::select! {
-                _ = stop.changed() => break,
+                changed = stop.changed() => break changed.is_ok(),
                 Some(ended) = self.connections.join_next_with_id() => self.forget(ended),
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => self.open(stream, peer),
@@ -106,8 +106,8 @@ impl Door {
                     }
                 },
             }
-        }
-        self.close().await;
+        };
+        self.close(stays.then_some(stop)).await;
     }
 
     /// A connection over the limit is closed at once: the client learns it now, and may ask another server. Whose it is a
@@ -154,9 +154,22 @@ impl Door {
         self.desk.borrow().event(Event::ConnectionClosed);
     }
 
-    /// Lets every connection find its end after what has been received: the same end as if the client had sent no more.
-    async fn close(mut self) {
+    /// Lets every connection find its end after what has been received: the same end as if the client had sent no more. If
+    /// another process takes the new connections, those that are here have until `stop` ends to find their own.
+    async fn close(mut self, stop: Option<watch::Receiver<()>>) {
         drop(self.listener);
+        if let Some(mut stop) = stop {
+            loop {
+                tokio::select! {
+                    // The other end is dropped.
+                    _ = stop.changed() => break,
+                    ended = self.connections.join_next() => match ended {
+                        Some(_) => self.desk.borrow().event(Event::ConnectionClosed),
+                        None => return,
+                    },
+                }
+            }
+        }
         self.endings.values().for_each(Ending::end);
         let all = async {
             while self.connections.join_next().await.is_some() {

@@ -14,7 +14,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIRST = ["zones"]             # makes what the others read
-ALONE = ["rate", "pools", "reload", "transfers_out", "selfdoubt", "death"]   # count, and measure, against the clock
+ALONE = ["restart", "rate", "pools", "reload", "transfers_out", "selfdoubt", "death"]   # count, and measure, against the clock
 AT_ONCE = 2                   # topics side by side
 LIMIT = 600                   # seconds; a topic that takes longer has failed
 

@@ -37,6 +37,7 @@ mod layers;
 mod limits;
 mod probing;
 mod reload;
+mod restart;
 mod scenarios;
 mod secondaries;
 mod serve;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::listing::{self, Listing};
@@ -50,11 +51,13 @@ pub struct Book {
     faults: Vec<String>,
     /// The clock file as it was written last.
     kept: Vec<Kept>,
+    /// Whether the files are this process's to write, but for what it is told to drain.
+    ours: watch::Receiver<bool>,
 }
 
 impl Book {
     /// Reads both files of the state folder. Nothing of a pool is served before this has been done.
-    pub fn open(state: &Path, publisher: Arc<Publisher>, now: &Moment) -> Self {
+    pub fn open(state: &Path, publisher: Arc<Publisher>, now: &Moment, ours: watch::Receiver<bool>) -> Self {
         let mut book = Self {
             file: state.join(DRAINS),
             clock_file: state.join(CLOCK),
@@ -63,6 +66,7 @@ impl Book {
             drains: Drains::default(),
             faults: Vec::new(),
             kept: Vec::new(),
+            ours,
         };
         book.restore_clock(now);
         book.read(now);
@@ -119,7 +123,7 @@ impl Book {
     /// Dates who does not say when it began, and takes out whose time is over.
     fn tidy(&self, text: &str, drains: &Drains, now: &Moment) -> Result<(), String> {
         let ended: Vec<&Drain> = drains.iter().filter(|drain| drain.has_ended(now.wall)).collect();
-        if ended.is_empty() && drains.iter().all(|drain| drain.since.is_some()) {
+        if !*self.ours.borrow() || ended.is_empty() && drains.iter().all(|drain| drain.since.is_some()) {
             return Ok(());
         }
         let is_over = |addr, pool: Option<&Name>| ended.iter().any(|drain| drain.is_of(addr, pool));
@@ -188,6 +192,9 @@ impl Book {
 
     /// Writes the clock of who is drained or removed, if that has changed since it was written.
     pub fn keep_clock(&mut self, now: &Moment) {
+        if !*self.ours.borrow() {
+            return;
+        }
         let mut kept: Vec<Kept> = self.publisher.with_clock(|clock, snapshot| {
             let of_interest =
                 |pool: &Name, address| self.drains.cover(pool, address) || !listing::is_member(snapshot, pool, address);

@@ -33,6 +33,7 @@ enum Request {
     List(oneshot::Sender<Listing>),
     Drain(Ask, oneshot::Sender<Result<Listing, Refusal>>),
     Undrain(Prefix, Option<Name>, oneshot::Sender<Result<Listing, Refusal>>),
+    Keep(oneshot::Sender<()>),
 }
 
 impl DrainHandle {
@@ -48,6 +49,13 @@ impl DrainHandle {
         let (reply, done) = oneshot::channel();
         self.0.send(Request::Drain(ask, reply)).await.ok()?;
         done.await.ok()
+    }
+
+    /// Writes what is known into the state folder, and returns when it is there.
+    pub async fn keep(&self) -> Option<()> {
+        let (reply, kept) = oneshot::channel();
+        self.0.send(Request::Keep(reply)).await.ok()?;
+        kept.await.ok()
     }
 
     /// Ends drains, and returns when the members may be handed out again.
@@ -72,10 +80,14 @@ impl Drainer {
     ///
     /// # Errors
     /// When the reading panicked.
-    pub async fn start(state: PathBuf, publisher: Arc<Publisher>) -> io::Result<(Self, DrainHandle)> {
+    pub async fn start(
+        state: PathBuf,
+        publisher: Arc<Publisher>,
+        ours: watch::Receiver<bool>,
+    ) -> io::Result<(Self, DrainHandle)> {
         let generations = publisher.generations();
         let now = now();
-        let book = tokio::task::spawn_blocking(move || Book::open(&state, publisher, &now)).await?;
+        let book = tokio::task::spawn_blocking(move || Book::open(&state, publisher, &now, ours)).await?;
         let watch = Watch::new().inspect_err(|error| warn!("changes of drains.toml are not followed: {error}"));
         let (sender, requests) = mpsc::channel(8);
         Ok((Self { book: Arc::new(Mutex::new(book)), watch: watch.ok(), generations, requests }, DrainHandle(sender)))
@@ -145,6 +157,10 @@ async fn answer(book: &Arc<Mutex<Book>>, request: Request) {
             let listing = locked(book, |book, now| book.listing(now)).await;
             // Who asked may have gone away meanwhile, here and below.
             let _ = listing.map(|listing| reply.send(listing));
+            return;
+        }
+        Request::Keep(reply) => {
+            let _ = locked(book, Book::keep_clock).await.map(|()| reply.send(()));
             return;
         }
         Request::Drain(ask, reply) => (locked(book, move |book, now| book.drain(&ask, now)).await, reply),

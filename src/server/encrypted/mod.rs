@@ -19,6 +19,7 @@ mod reply;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +27,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::bind::{BindError, free_for_tcp, quic as quic_socket, tcp};
+use super::bind::{BindError, free_for_tcp, listener, quic as quic_socket, tcp};
 use super::defer::Clerk;
 use super::desk::Desk;
 use super::engine::Parts;
+use super::given::{self, Given};
 use super::limit::Limit;
 use super::proxy::Trusted;
 use super::service::Service;
@@ -56,8 +58,8 @@ pub(super) struct Bound {
     config: Config,
 }
 
-/// A thread of the encrypted doors: its name and its work.
-pub(super) type Thread = (String, Box<dyn FnOnce(&Arc<Clerk>, &watch::Receiver<()>) + Send>);
+/// A thread of the encrypted doors: its name, whether its connections may outlive its listeners, and its work.
+pub(super) type Thread = (String, bool, Box<dyn FnOnce(&Arc<Clerk>, &watch::Receiver<()>) + Send>);
 
 /// HTTPS as its connections have it.
 #[derive(Clone)]
@@ -77,40 +79,77 @@ impl Https {
 }
 
 /// Binds the sockets of every encrypted door.
-pub(super) fn bind(settings: &Settings) -> Result<Bound, BindError> {
+pub(super) fn bind(settings: &Settings, given: &mut Given) -> Result<Bound, BindError> {
     let config = settings.encrypted.clone();
     let mut addresses = Vec::new();
-    let tls = listeners(&config.tls, settings.workers, |bound| addresses.push((Transport::Tls, bound)))?;
-    let https = listeners(&config.https, settings.workers, |bound| addresses.push((Transport::Https, bound)))?;
+    let mut doors = |transport, own| listeners(transport, own, settings.workers, given, &mut addresses);
+    let tls = doors(Transport::Tls, &config.tls)?;
+    let https = doors(Transport::Https, &config.https)?;
     let mut quic = Vec::new();
     for address in &config.quic {
-        let (bound, socket) = quic_socket(*address)?;
+        let (bound, socket) = match given.take(Transport::Quic, *address).into_iter().next() {
+            Some(socket) => adopted(socket).map_err(|source| BindError::new(*address, "UDP", source))?,
+            None => quic_socket(*address)?,
+        };
         addresses.push((Transport::Quic, bound));
         quic.push(socket);
     }
     Ok(Bound { addresses, tls, https, quic, certificates: Arc::default(), config })
 }
 
-/// For each worker a listener on each of `addresses`.
+/// For each worker a listener on each of `wanted`; where they are goes to `addresses`.
 fn listeners(
-    addresses: &[SocketAddr],
+    transport: Transport,
+    wanted: &[SocketAddr],
     workers: usize,
-    mut told: impl FnMut(SocketAddr),
+    given: &mut Given,
+    addresses: &mut Vec<(Transport, SocketAddr)>,
 ) -> Result<Vec<Vec<TcpListener>>, BindError> {
-    let mut listeners: Vec<_> = (0..workers.max(1)).map(|_| Vec::new()).collect();
-    for address in addresses {
-        let bound = free_for_tcp(*address)?;
-        for own in &mut listeners {
-            own.push(tcp(bound).map_err(|source| BindError::new(*address, "TCP", source))?);
-        }
-        told(bound);
+    let workers = workers.max(1);
+    let mut listeners: Vec<_> = (0..workers).map(|_| Vec::new()).collect();
+    for address in wanted {
+        let failed = |source| BindError::new(*address, "TCP", source);
+        let sockets = given.take(transport, *address);
+        let sockets: Vec<TcpListener> = if sockets.is_empty() {
+            let bound = free_for_tcp(*address)?;
+            (0..workers).map(|_| tcp(bound)).collect::<io::Result<_>>().map_err(failed)?
+        } else {
+            sockets.into_iter().map(listener).collect::<io::Result<_>>().map_err(failed)?
+        };
+        addresses.push((transport, sockets[0].local_addr().map_err(failed)?));
+        let dealt = given::deal(sockets, workers, TcpListener::try_clone).map_err(failed)?;
+        listeners.iter_mut().zip(dealt).for_each(|(own, dealt)| own.extend(dealt));
     }
     Ok(listeners)
 }
 
+fn adopted(socket: socket2::Socket) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = UdpSocket::from(socket);
+    Ok((socket.local_addr()?, socket))
+}
+
 impl Bound {
-    /// The threads to start; none if there is no door.
-    pub(super) fn threads(self, parts: Parts<'_>, proxies: &Trusted) -> io::Result<Vec<Thread>> {
+    /// Adds a copy of every socket.
+    pub(super) fn copy_to(&self, copies: &mut Vec<(Transport, OwnedFd)>) -> io::Result<()> {
+        for (transport, listeners) in [(Transport::Tls, &self.tls), (Transport::Https, &self.https)] {
+            for listener in listeners.iter().flatten() {
+                copies.push((transport, listener.try_clone()?.into()));
+            }
+        }
+        for socket in &self.quic {
+            copies.push((Transport::Quic, socket.try_clone()?.into()));
+        }
+        Ok(())
+    }
+
+    /// The threads to start; none if there is no door. QUIC begins when `ours` says so: its packets belong to connections, and
+    /// while another process has some, each would spoil those of the other.
+    pub(super) fn threads(
+        self,
+        parts: Parts<'_>,
+        proxies: &Trusted,
+        ours: &watch::Receiver<bool>,
+    ) -> io::Result<Vec<Thread>> {
         let mut threads: Vec<Thread> = Vec::new();
         let Self { tls, https, quic, certificates, config, .. } = self;
         if !config.is_open() {
@@ -130,13 +169,14 @@ impl Bound {
                 let doors = Doors { listeners, engine: parts.engine(transport), service, limit, idle, proxies };
                 let worker = streams::Worker::new(vec![doors])?;
                 let name = format!("{}-{index}", transport.label());
-                threads.push((name, Box::new(move |clerk, stop| worker.run(clerk, stop))));
+                threads.push((name, true, Box::new(move |clerk, stop| worker.run(clerk, stop))));
             }
         }
         if !quic.is_empty() {
             let worker =
                 quic::Worker::new(quic, certificates.server_config(b"doq"), parts.engine(Transport::Quic), &config)?;
-            threads.push(("quic".into(), Box::new(move |clerk, stop| worker.run(clerk, stop))));
+            let ours = ours.clone();
+            threads.push(("quic".into(), false, Box::new(move |clerk, stop| worker.run(clerk, stop, ours))));
         }
         Ok(threads)
     }

@@ -38,6 +38,8 @@ const SEND_WINDOW: u64 = 4 * FRAME as u64;
 const UNPROVEN: usize = 16;
 /// How long clients may take for their last replies when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long queries that are being answered may take then.
+const STREAMS_PATIENCE: Duration = Duration::from_secs(1);
 /// Error codes of RFC 9250 section 4.3.
 const NO_ERROR: VarInt = VarInt::from_u32(0);
 const PROTOCOL_ERROR: VarInt = VarInt::from_u32(2);
@@ -59,6 +61,8 @@ struct Door {
     limit: Arc<Limit>,
     handshakes: Arc<Semaphore>,
     config: Rc<Config>,
+    /// How many queries are being answered.
+    under_way: Rc<watch::Sender<usize>>,
 }
 
 impl Worker {
@@ -72,31 +76,38 @@ impl Worker {
         Ok(Self { runtime, sockets, tls, engine, config: config.clone() })
     }
 
-    /// Answers until the other end of `stop` is dropped.
-    pub(super) fn run(self, clerk: &Arc<Clerk>, stop: &watch::Receiver<()>) {
+    /// Answers, from when it is `ours` to do so, until `stop` says anything.
+    pub(super) fn run(self, clerk: &Arc<Clerk>, stop: &watch::Receiver<()>, mut ours: watch::Receiver<bool>) {
         let door = Door {
             desk: Rc::new(RefCell::new(Desk::new(self.engine, Arc::clone(clerk)))),
             limit: Arc::new(Limit::new(self.config.connections, self.config.per_prefix)),
             handshakes: Arc::new(Semaphore::new(self.config.handshakes)),
             config: Rc::new(self.config),
+            under_way: Rc::default(),
         };
         let server = server_config(self.tls, &door.config);
-        let _guard = self.runtime.enter();
-        let mut endpoints = Vec::new();
-        for socket in self.sockets {
-            let (defaults, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
-            match Endpoint::new(defaults, Some(server.clone()), socket, runtime) {
-                Ok(endpoint) => endpoints.push(endpoint),
-                Err(error) => tracing::error!("QUIC is not answered: {error}"),
-            }
-        }
+        let mut stop = stop.clone();
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
+            tokio::select! {
+                _ = ours.wait_for(|ours| *ours) => {}
+                _ = stop.changed() => return,
+            }
+            let mut endpoints = Vec::new();
+            for socket in self.sockets {
+                let (defaults, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+                match Endpoint::new(defaults, Some(server.clone()), socket, runtime) {
+                    Ok(endpoint) => endpoints.push(endpoint),
+                    Err(error) => tracing::error!("QUIC is not answered: {error}"),
+                }
+            }
             for endpoint in endpoints.clone() {
                 tokio::task::spawn_local(door.clone().accept(endpoint));
             }
             // The error is that the other end was dropped.
-            let _ = stop.clone().changed().await;
+            let _ = stop.changed().await;
+            // What was asked is answered before its connection ends.
+            let _ = timeout(STREAMS_PATIENCE, door.under_way.subscribe().wait_for(|streams| *streams == 0)).await;
             for endpoint in &endpoints {
                 endpoint.set_server_config(None);
                 endpoint.close(NO_ERROR, b"");
@@ -169,7 +180,12 @@ impl Door {
                         last_query: Rc::clone(&last_query),
                         idle: self.config.idle,
                     };
-                    tokio::task::spawn_local(exchange.serve(send, receive));
+                    let under_way = Rc::clone(&self.under_way);
+                    tokio::task::spawn_local(async move {
+                        under_way.send_modify(|streams| *streams += 1);
+                        exchange.serve(send, receive).await;
+                        under_way.send_modify(|streams| *streams -= 1);
+                    });
                 }
                 Ok(Err(_)) => return,
                 // A query may have become whole meanwhile.
