@@ -46,9 +46,8 @@ impl Inherited {
             let taken = kinds.into_iter().find_map(|(family, kind)| {
                 list.take_custom::<OwnedFd>(index, family, kind, "a socket of the Internet").ok().flatten()
             });
-            match taken {
-                Some(descriptor) if inherited.given.push(transport, descriptor).is_ok() => {}
-                _ => warn!("descriptor {index} of the service manager is no bound UDP or TCP socket, and not used"),
+            if taken.is_none_or(|descriptor| inherited.given.push(transport, descriptor).is_err()) {
+                warn!("descriptor {index} of the service manager is no bound UDP or TCP socket, and not used");
             }
         }
         inherited

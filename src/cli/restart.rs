@@ -12,7 +12,9 @@ use super::{Failure, print_all, serve};
 /// It takes what `kofn serve` takes: the new process reads settings, zones and state as at any start, gets the sockets of the
 /// running one, and answers when it is ready; the old one then finishes what it holds and ends. If the new one cannot start, this
 /// says why and ends with its exit code, and the old one goes on. Addresses that are new in `listen` are bound by whoever runs this.
+// Its arguments are those of another command, whose group has the name already.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
     serve: serve::Args,

@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn none_is_closed_and_no_worker_has_none() {
-        let deal = |sockets: usize, workers| {
+        let dealt = |sockets: usize, workers| {
             let named: Vec<usize> = (0..sockets).collect();
-            super::deal(named, workers, |name| Ok(*name)).expect("shared")
+            deal(named, workers, |name| Ok(*name)).expect("shared")
         };
-        assert_eq!(deal(2, 2), [[0], [1]]);
-        assert_eq!(deal(5, 2), [vec![0, 2, 4], vec![1, 3]]);
-        assert_eq!(deal(2, 5), [[0], [1], [0], [1], [0]]);
+        assert_eq!(dealt(2, 2), [[0], [1]]);
+        assert_eq!(dealt(5, 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(dealt(2, 5), [[0], [1], [0], [1], [0]]);
     }
 }

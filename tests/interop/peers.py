@@ -51,6 +51,16 @@ def free_port():
                 return port
 
 
+def until(holds):
+    """Whether `holds()` came to hold in time."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
 class Server:
     """A running server: `address`, its `folder`, its `log`."""
 

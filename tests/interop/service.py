@@ -1,5 +1,5 @@
 """What systemd has to do with kofn: the unit's hardening as `systemd-analyze` scores it, and a watchdog that is fed only while
-the workers work."""
+the workers work, and sockets that are open before kofn runs."""
 import ctypes
 import json
 import os
@@ -75,7 +75,7 @@ def check_watchdog(tally):
             tally.check(False, f"ptrace: {os.strerror(ctypes.get_errno())}")
             return
         os.waitpid(worker, 0x40000000)
-        server.ask(message.message(0, questions=[message.question(message.labels_wire([b"a", b"test"]), 6)]), 0.1)
+        server.ask(soa(), 0.1)
         time.sleep(PULSE)
         manager.drain()
         heard = manager.hear(PULSE * 4)
@@ -91,9 +91,49 @@ def check_watchdog(tally):
         tally.check(told.returncode == 1, f"kofn health of one that is stopped: {told}")
 
 
+def soa():
+    return message.message(0, questions=[message.question(message.labels_wire([b"a", b"test"]), 6)])
+
+
+def activated(folder, port, *options):
+    """kofn as a service manager starts it: at the first packet to an address that is open already."""
+    (folder / "zones").mkdir(exist_ok=True)
+    (folder / "zones" / "a.test.zone").write_text(ZONE)
+    (folder / "kofn.toml").write_text(f'listen = ["127.0.0.1:{port}"]\nworkers = 3\n[admin]\nlisten = "off"\n')
+    log = open(folder / "log", "wb")
+    return subprocess.Popen([peers.program("systemd-socket-activate"), *options, "-l", f"127.0.0.1:{port}", peers.kofn_binary(), "serve"],
+                            cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def check_activation(tally):
+    """The first query, sent before kofn runs, is answered by it: from the socket that it was given."""
+    for options in (["--datagram"], ["--datagram", "--fdname=udp"], []):
+        folder, port = peers.fresh("service-activated"), peers.free_port()
+        process = activated(folder, port, *options)
+        try:
+            listening = peers.until(lambda: f"Listening on 127.0.0.1:{port}" in (folder / "log").read_text())
+            tally.check(listening, f"{options}: {(folder / 'log').read_text()}")
+            if options:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    sock.settimeout(peers.PATIENCE)
+                    sock.sendto(soa(), ("127.0.0.1", port))
+                    reply = sock.recv(512)
+            else:
+                with socket.create_connection(("127.0.0.1", port), peers.PATIENCE) as sock, sock.makefile("rb") as stream:
+                    sock.sendall(len(soa()).to_bytes(2, "big") + soa())
+                    reply = stream.read(int.from_bytes(stream.read(2), "big"))
+            tally.check(len(reply) > 40 and reply[3] & 15 == 0 and reply[2] & 4, f"{options}: the first query got {reply!r}")
+            health = subprocess.run([peers.kofn_binary(), "health"], cwd=folder, capture_output=True, text=True, check=False)
+            tally.check(health.returncode == 0, f"{options}: {health} {(folder / 'log').read_text()}")
+        finally:
+            process.terminate()
+            tally.check(process.wait(10) == 0, f"{options}: it ended with {process.returncode}")
+
+
 def main():
     tally = Tally()
     check_unit(tally)
+    check_activation(tally)
     check_watchdog(tally)
     return tally.end()
 
