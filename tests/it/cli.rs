@@ -4,7 +4,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "check",
     "query",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 14] = [
     "transfer",
     "alert",
     "import",
+    "export",
     "completions",
     "man",
 ];

@@ -28,6 +28,7 @@ mod cli;
 mod doors;
 mod drains;
 mod explain;
+mod export;
 mod garbage;
 mod harness;
 mod health;
