@@ -24,7 +24,7 @@ pub fn to_master(subject: &Subject<'_>) -> Exported {
         let member: Option<IpAddr> = address(record.rdata);
         if member.is_some_and(|member| pool.policy.weight_of(member) == 0.0) {
             let member = member.map(|member| member.to_string()).unwrap_or_default();
-            exported.note(record.owner, format!("{member} has weight 0, and is left out"));
+            exported.note(&record.owner, format!("{member} has weight 0, and is left out"));
             continue;
         }
         let ttl = record.ttl.min(pool.policy.ttl);

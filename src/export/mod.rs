@@ -59,7 +59,7 @@ impl Exported {
         self.files.push(File { name, text });
     }
 
-    fn note(&mut self, place: impl ToString, message: impl Into<String>) {
+    fn note(&mut self, place: &(impl ToString + ?Sized), message: impl Into<String>) {
         let note = Note { place: place.to_string(), message: message.into() };
         if !self.notes.contains(&note) {
             self.notes.push(note);

@@ -16,7 +16,7 @@ pub fn to_octodns(subject: &Subject<'_>) -> Exported {
     for set in subject.sets(&mut exported) {
         let place = format!("{} {}", set.owner, set.rtype);
         if set.rtype == Type::SOA {
-            exported.note(place, "octoDNS has no SOA records; whoever serves the zone makes one");
+            exported.note(&place, "octoDNS has no SOA records; whoever serves the zone makes one");
             continue;
         }
         match record(&set, &mut exported) {
@@ -24,7 +24,7 @@ pub fn to_octodns(subject: &Subject<'_>) -> Exported {
                 let owner = relative(&set.owner, subject);
                 owners.entry(owner).or_default().push((set.rtype.to_string(), record));
             }
-            None => exported.note(place, "octoDNS has no records of this type; left out"),
+            None => exported.note(&place, "octoDNS has no records of this type; left out"),
         }
     }
     note_transfer(&mut exported, subject, subject.zone);
@@ -137,12 +137,12 @@ fn joined(set: &Set<'_>, fields: &[Field], exported: &mut Exported) -> String {
     const CUT: usize = 255;
     let is_cut_elsewhere = fields.iter().rev().skip(1).any(|field| field.text.len() != CUT);
     if is_cut_elsewhere {
-        exported.note(format!("{} TXT", set.owner), "the strings of a record are joined to one");
+        exported.note(&format!("{} TXT", set.owner), "the strings of a record are joined to one");
     }
     let text: String = fields.iter().map(|field| field.text.as_str()).collect();
     if fields.iter().any(|field| field.text.contains('\\')) {
         exported
-            .note(format!("{} TXT", set.owner), "octets that are no printable ASCII are written \\DDD; look at them");
+            .note(&format!("{} TXT", set.owner), "octets that are no printable ASCII are written \\DDD; look at them");
     }
     text.replace(';', "\\;")
 }
@@ -230,7 +230,7 @@ fn dynamic(set: &Set<'_>, exported: &mut Exported) -> Vec<(String, Yaml)> {
         match health_check(check) {
             Some(check) => entries.push(("octodns".to_owned(), Yaml::map([("healthcheck", check)]))),
             None => exported.note(
-                format!("{} check {}", set.owner, check.name),
+                &format!("{} check {}", set.owner, check.name),
                 "octoDNS has no checks of this type; whoever serves the record asks by its own default",
             ),
         }

@@ -49,7 +49,7 @@ impl<'a> Subject<'a> {
             }
         }
         if signed {
-            exported.note(zone.apex(), "keys, signatures and denials are left out; whoever serves the zone signs it");
+            exported.note(&zone.apex(), "keys, signatures and denials are left out; whoever serves the zone signs it");
         }
         sets
     }
@@ -136,6 +136,6 @@ pub(super) fn keys_in_use(pool: &PoolConfig) -> Vec<&'static str> {
 pub(super) fn note_transfer(exported: &mut Exported, subject: &Subject<'_>, zone: &Zone) {
     let transfer = &subject.policy.transfer;
     if !(transfer.to.is_empty() && transfer.notify.is_empty() && transfer.watch.is_empty()) {
-        exported.note(zone.apex(), "[transfer] is left out: who may have the zone is said where it is served");
+        exported.note(&zone.apex(), "[transfer] is left out: who may have the zone is said where it is served");
     }
 }

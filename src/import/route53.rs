@@ -248,7 +248,7 @@ fn check(
                 let members = set.resource_records.iter().filter_map(|record| record.value.parse::<IpAddr>().ok());
                 match config.address {
                     Some(address) => {
-                        asked.extend(members.filter(|member| *member != address).map(|member| (member, address)))
+                        asked.extend(members.filter(|member| *member != address).map(|member| (member, address)));
                     }
                     None => plan.note(
                         name,

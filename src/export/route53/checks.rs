@@ -55,7 +55,7 @@ impl Checks {
         let mut ids = BTreeMap::new();
         let Some(check) = set.pool.and_then(|pool| pool.check.as_deref()) else { return ids };
         for note in differences(check) {
-            exported.note(format!("{} check {}", set.owner, check.name), note);
+            exported.note(&format!("{} check {}", set.owner, check.name), note);
         }
         for (address, _) in set.members() {
             let asked = check.address_for(address);

@@ -96,9 +96,9 @@ pub fn to_route53(subject: &Subject<'_>, apex: bool) -> Exported {
     for set in subject.sets(&mut exported) {
         let place = format!("{} {}", set.owner, set.rtype);
         if !TYPES.contains(&set.rtype) {
-            exported.note(place, "Route 53 has no records of this type; left out");
+            exported.note(&place, "Route 53 has no records of this type; left out");
         } else if set.is_apex && matches!(set.rtype, Type::SOA | Type::NS) && !apex {
-            exported.note(place, "left out: a hosted zone has its own; --apex writes it");
+            exported.note(&place, "left out: a hosted zone has its own; --apex writes it");
         } else if set.pool.is_some() {
             set.note_idle(&mut exported);
             changes.extend(pool(&set, &mut checks, &mut exported));

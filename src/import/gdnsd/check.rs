@@ -35,7 +35,7 @@ pub(super) fn of(
                 plan.note(place, format!("{owner}: a pool has one check; {name} is left out"));
             }
             Err(reason) => {
-                plan.note(place, format!("{owner}: the service type {name} {reason}; left out of the check"))
+                plan.note(place, format!("{owner}: the service type {name} {reason}; left out of the check"));
             }
         }
     }

@@ -106,8 +106,8 @@ impl<'a> Zone<'a> {
         let target = entry.word(at + 1);
         let words = entry.words.get(usize::from(!entry.continued)..at).unwrap_or_default();
         // gdnsd has the longest TTL, and behind a slash the shortest.
-        let ttl = words.iter().map(|word| word.text.split('/').map(seconds).collect::<Vec<_>>());
-        let ttl = ttl.filter(|parts| parts[0].is_some()).next_back().unwrap_or_else(|| vec![self.ttl]);
+        let mut ttl = words.iter().map(|word| word.text.split('/').map(seconds).collect::<Vec<_>>());
+        let ttl = ttl.rfind(|parts| parts[0].is_some()).unwrap_or_else(|| vec![self.ttl]);
         let (longest, shortest) = (ttl[0], ttl.get(1).copied().flatten());
         match resource::find(self.top, target) {
             Ok(resource) => self.pool(resource, (longest, shortest), place),
