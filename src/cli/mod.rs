@@ -26,6 +26,8 @@ mod files;
 mod health;
 mod import;
 mod man;
+#[cfg(test)]
+mod manual;
 mod message;
 mod query;
 mod reload;

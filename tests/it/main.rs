@@ -25,6 +25,7 @@ mod alert;
 mod chaos;
 mod cli;
 #[cfg(feature = "encrypted")]
+mod docs;
 mod doors;
 mod drains;
 mod explain;
