@@ -29,7 +29,9 @@ fn mentions(text: &str) -> Vec<Mention> {
         match (line.trim_start().strip_prefix("```"), fence) {
             (Some(word), None) => fence = Some(word.trim()),
             (Some(_), Some(_)) => fence = None,
-            (None, Some("sh" | "console" | "")) => mentions.extend(command(line.trim_start().trim_start_matches("$ "), true)),
+            (None, Some("sh" | "console" | "")) => {
+                mentions.extend(command(line.trim_start().trim_start_matches("$ "), true))
+            }
             (None, Some(_)) => {}
             (None, None) => mentions.extend(line.split('`').skip(1).step_by(2).filter_map(|span| command(span, false))),
         }
@@ -64,7 +66,8 @@ fn every_command_of_the_manual_exists() {
         for Mention { words, whole } in mentions(&text) {
             tried += 1;
             let Err(error) = Cli::command().try_get_matches_from(&words) else { continue };
-            let is_placeholder = |word: &String| word.contains(['$', '[']) || (word.len() > 1 && *word == word.to_uppercase());
+            let is_placeholder =
+                |word: &String| word.contains(['$', '[']) || (word.len() > 1 && *word == word.to_uppercase());
             let is_fine = match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
                 ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => !whole,
