@@ -29,8 +29,10 @@ fn mentions(text: &str) -> Vec<Mention> {
         match (line.trim_start().strip_prefix("```"), fence) {
             (Some(word), None) => fence = Some(word.trim()),
             (Some(_), Some(_)) => fence = None,
+            // A drawing is no command.
+            (None, Some("")) if !line.is_ascii() => {}
             (None, Some("sh" | "console" | "")) => {
-                mentions.extend(command(line.trim_start().trim_start_matches("$ "), true))
+                mentions.extend(command(line.trim_start().trim_start_matches("$ "), true));
             }
             (None, Some(_)) => {}
             (None, None) => mentions.extend(line.split('`').skip(1).step_by(2).filter_map(|span| command(span, false))),
