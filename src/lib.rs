@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | 0 | `wire` `net` `metrics` `tap` `health` `processor` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
-//! | 2 | `snapshot` `answer` `transfer` `simulate` `import` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, and what other servers were told; still pure |
+//! | 2 | `snapshot` `answer` `transfer` `simulate` `import` `export` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, what other servers were told, and zones in the words of others; still pure |
 //! | 3 | `server` `probe` `reload` `announce` `admin` `alert` `scribe` | tasks with sockets, files and clocks; none knows another |
 //! | 3 | `privileges` `handover` | what is given up before there are tasks, and what passes from process to process |
 //! | 4 | `app` `shutdown` `supervisor` `logging` | joins the tasks into one program |
@@ -31,6 +31,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod drain;
+pub mod export;
 pub mod handover;
 pub mod health;
 pub mod import;

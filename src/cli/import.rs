@@ -107,18 +107,39 @@ impl Imported {
     }
 }
 
-/// `config` and every file of `zones`, whose names are those of the zones.
+/// `config`, what lies beside it to be included, and every file of `zones`, whose names are those of the zones.
 fn gdnsd_folder(folder: &Path) -> Result<Vec<Input>, Failure> {
-    let mut inputs = vec![read(&folder.join("config"), None)?];
-    let zones = folder.join("zones");
+    let (config, zones) = (folder.join("config"), folder.join("zones"));
+    let mut inputs = vec![read(&config, None)?];
+    let mut others = Vec::new();
+    beside(folder, &zones, &mut others);
+    others.retain(|file| *file != config);
+    // Databases of places are no text, and nobody includes them.
+    inputs.extend(others.iter().filter_map(|file| read(file, None).ok()));
     let entries = fs::read_dir(&zones).map_err(|error| cannot_read(&zones, error))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.is_file());
     files.sort();
     for file in files {
-        inputs.push(read(&file, zone_name(&file))?);
+        // gdnsd writes the slash of a classless zone as `@`, and the root as ROOT_ZONE.
+        let apex =
+            zone_name(&file).map(|name| if name == "ROOT_ZONE." { ".".to_owned() } else { name.replace('@', "/") });
+        inputs.push(read(&file, apex)?);
     }
     Ok(inputs)
+}
+
+/// All files in `folder` but those in `zones`.
+fn beside(folder: &Path, zones: &Path, files: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    for path in entries.into_iter().filter(|path| path != zones) {
+        match path.is_dir() {
+            true => beside(&path, zones, files),
+            false => files.push(path),
+        }
+    }
 }
 
 fn read(file: &Path, apex: Option<String>) -> Result<Input, Failure> {

@@ -9,7 +9,7 @@
 //! kofn health             whether it is well, as an exit code
 //! kofn drain | undrain    members out of new answers, and back, over the same
 //! kofn alert              a test to everyone who is told of alerts
-//! kofn import             files of what another server was told
+//! kofn import | export    files of what another server was told, and files for others
 //! kofn completions | man  made from this definition
 //! ```
 //!
@@ -22,10 +22,13 @@ mod control;
 mod drain;
 mod exit;
 mod explain;
+mod export;
 mod files;
 mod health;
 mod import;
 mod man;
+#[cfg(test)]
+mod manual;
 mod message;
 mod query;
 mod reload;
@@ -79,6 +82,7 @@ enum Command {
     Transfer(transfer::Command),
     Alert(alert::Args),
     Import(import::Args),
+    Export(export::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -116,6 +120,7 @@ impl Command {
             Self::Transfer(command) => command.run().map(done),
             Self::Alert(arguments) => arguments.run().map(done),
             Self::Import(arguments) => arguments.run().map(done),
+            Self::Export(arguments) => arguments.run().map(done),
             Self::Completions(arguments) => arguments.run().map(done),
             Self::Man(arguments) => arguments.run().map(done),
         }

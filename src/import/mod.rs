@@ -10,13 +10,12 @@
 //! * What can be carried over is; what cannot be is a note with its place, and never left out in silence.
 //! * Zone text that the other server shares with us passes through as it is, comments and all.
 
+mod entries;
 mod gdnsd;
-mod lua;
 mod plan;
 mod powerdns;
 mod route53;
 mod tinydns;
-mod vscf;
 
 pub use gdnsd::from_gdnsd;
 pub use plan::{CheckPlan, Note, Plan, PoolPlan, ZonePlan};

@@ -54,6 +54,15 @@ pub struct CheckPlan {
     /// The status codes that pass.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<u16>,
+    /// A program and its arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Whom it asks in place of members.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub address: BTreeMap<IpAddr, IpAddr>,
+    /// Whether certificates are looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
     /// What the body must hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -80,6 +89,9 @@ pub struct PoolPlan {
     /// Seconds that an answer may be cached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
+    /// Seconds to which that falls while a verdict hangs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_min: Option<u32>,
     /// How hands are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<&'static str>,
@@ -167,6 +179,22 @@ pub(super) fn absolute(owner: &str, origin: &str) -> String {
         _ => format!("{owner}.{origin}"),
     };
     name.to_ascii_lowercase()
+}
+
+/// The shares of members, in the bounds of the policy file; none when all are alike. Says whether the smallest had to grow.
+pub(super) fn weights(members: &[(IpAddr, f64)]) -> (BTreeMap<IpAddr, f64>, bool) {
+    const HEAVIEST: f64 = 100.0;
+    const LIGHTEST: f64 = 0.01;
+    let largest = members.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let is_alike = members.iter().all(|(_, weight)| (*weight - largest).abs() < f64::EPSILON);
+    if is_alike {
+        return (BTreeMap::new(), false);
+    }
+    let scale = if largest > HEAVIEST { HEAVIEST / largest } else { 1.0 };
+    let grown = |weight: f64| weight > 0.0 && weight * scale < LIGHTEST;
+    let share = |weight: f64| if grown(weight) { LIGHTEST } else { (weight * scale * 1e6).round() / 1e6 };
+    let weights = members.iter().map(|(address, weight)| (*address, share(*weight))).collect();
+    (weights, members.iter().any(|(_, weight)| grown(*weight)))
 }
 
 /// The type of the record that an address makes.

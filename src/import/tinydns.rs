@@ -10,6 +10,8 @@ use super::plan::{Plan, PoolPlan, absolute, address_type};
 const TTL: u32 = 86_400;
 const TTL_NS: u32 = 259_200;
 const TTL_SOA: u32 = 2_560;
+/// The largest that a pool may have.
+const LONGEST_TTL: u32 = 604_800;
 
 /// One line, without its first character.
 struct Line<'t> {
@@ -44,7 +46,8 @@ pub fn from_tinydns(inputs: &[Input]) -> Plan {
 struct Import {
     plan: Plan,
     opened: BTreeSet<String>,
-    addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// With the lowest TTL.
+    addresses: BTreeMap<String, (Vec<IpAddr>, u32)>,
     written: BTreeSet<String>,
 }
 
@@ -54,7 +57,7 @@ impl Line<'_> {
     }
 
     fn name(&self, at: usize) -> String {
-        absolute(self.field(at), ".")
+        absolute(&decimal(self.field(at)), ".")
     }
 
     fn ttl(&self, at: usize, default: u32) -> u32 {
@@ -65,10 +68,35 @@ impl Line<'_> {
     fn server(&self, at: usize, kind: &str, owner: &str) -> String {
         match self.field(at) {
             "" => format!("{kind}.{owner}"),
-            name if name.contains('.') => absolute(name, "."),
-            name => format!("{name}.{kind}.{owner}"),
+            name if name.contains('.') => absolute(&decimal(name), "."),
+            name => absolute(&decimal(name), &format!("{kind}.{owner}")),
         }
     }
+}
+
+/// Octets are octal in data files, and decimal in master files.
+fn decimal(text: &str) -> String {
+    let mut result = String::new();
+    for octet in octets(text) {
+        match octet {
+            b'"' | b';' | b'(' | b')' | b'@' | b'$' | b'\\' => result += &format!("\\{}", char::from(octet)),
+            b'!'..=b'~' => result.push(char::from(octet)),
+            _ => result += &format!("\\{octet:03}"),
+        }
+    }
+    result
+}
+
+/// Where a line of this kind has its timestamp, behind which its location stands.
+fn timestamp_at(kind: char) -> Option<usize> {
+    Some(match kind {
+        '.' | '&' | ':' => 4,
+        '=' | '+' | '\'' | '^' | 'C' | '3' | '6' => 3,
+        '@' => 5,
+        'S' => 7,
+        'Z' => 9,
+        _ => return None,
+    })
 }
 
 impl Import {
@@ -90,11 +118,31 @@ impl Import {
         let soa = format!("{apex} {ttl} SOA {mname} {rname} {serial} {refresh} {retry} {expire} {minimum}");
         self.plan.zone(&apex).line("; from tinydns");
         self.plan.zone(&apex).line(soa);
+        if kind == '.' || line.field(3).is_empty() {
+            self.plan.note(
+                &line.place,
+                format!("{apex}: the serial was the time of the data file; here it is 1, and yours to count up"),
+            );
+        }
     }
 
     fn line(&mut self, kind: char, line: &Line<'_>) {
+        if let Some(at) = timestamp_at(kind) {
+            if !line.field(at).is_empty() {
+                let when = if line.field(at - 1) == "0" { "ended at a time" } else { "began at a time" };
+                self.plan.note(&line.place, format!("the record {when}; here it is there always"));
+            }
+            if !line.field(at + 1).is_empty() {
+                let location = line.field(at + 1);
+                self.plan.note(
+                    &line.place,
+                    format!("the record was for clients at {location} alone; here it is for everyone"),
+                );
+            }
+        }
         match kind {
             '#' | '-' | 'Z' => {}
+            space if space.is_whitespace() => {}
             '.' | '&' => {
                 let owner = line.name(0);
                 let server = line.server(2, "ns", &owner);
@@ -119,7 +167,8 @@ impl Import {
             'C' => self.record(&line.name(0), line.ttl(2, TTL), &format!("CNAME {}", line.name(1)), line),
             ':' => self.generic(line),
             '3' | '6' => self.address6(kind == '6', line),
-            '%' => self.plan.note(&line.place, "clients by location have no equal; the record is for everyone"),
+            'S' => self.service(line),
+            '%' => self.plan.note(&line.place, "locations of clients have no equal"),
             _ => self.plan.note(&line.place, format!("lines that begin with `{kind}` have no equal")),
         }
     }
@@ -140,7 +189,6 @@ impl Import {
         if text.is_empty() {
             return;
         }
-        // Old files leave trailing octets out.
         let Ok(address) = text.parse::<Ipv4Addr>().map(IpAddr::V4) else {
             return self.plan.note(&line.place, format!("found \"{text}\"; an IPv4 address"));
         };
@@ -149,7 +197,8 @@ impl Import {
 
     fn keep(&mut self, owner: &str, address: IpAddr, ttl: u32, line: &Line<'_>) {
         self.record(owner, ttl, &format!("{} {address}", address_type(address)), line);
-        let known = self.addresses.entry(owner.to_owned()).or_default();
+        let (known, lowest) = self.addresses.entry(owner.to_owned()).or_insert((Vec::new(), ttl));
+        *lowest = ttl.min(*lowest);
         if !known.contains(&address) {
             known.push(address);
         }
@@ -172,9 +221,20 @@ impl Import {
         };
         let owner = line.name(0);
         self.keep(&owner, IpAddr::V6(Ipv6Addr::from_bits(bits)), line.ttl(2, TTL), line);
-        if reverse {
-            self.plan.note(&line.place, "the PTR record of an IPv6 address is not made");
+        let digits: Vec<String> = (0..32).map(|digit| format!("{:x}.", bits >> (4 * digit) & 15)).collect();
+        let name = format!("{}ip6.arpa.", digits.concat());
+        if reverse && self.plan.zone_of(&name).is_some() {
+            self.record(&name, line.ttl(2, TTL), &format!("PTR {owner}"), line);
         }
+    }
+
+    /// `Sfqdn:ip:x:port:priority:weight:ttl`, of a common patch.
+    fn service(&mut self, line: &Line<'_>) {
+        let owner = line.name(0);
+        let server = line.server(2, "srv", &owner);
+        let record = format!("SRV {} {} {} {server}", line.ttl(4, 0), line.ttl(5, 0), line.ttl(3, 0));
+        self.record(&owner, line.ttl(6, TTL), &record, line);
+        self.address(&server, line.field(1), line.ttl(6, TTL), line);
     }
 
     /// `:fqdn:n:rdata:ttl`, as RFC 3597 writes it.
@@ -187,9 +247,11 @@ impl Import {
 
     /// Owners with more than one address were handed out by chance, eight at a time: they are pools.
     fn finish(mut self) -> Plan {
-        for (owner, addresses) in self.addresses {
+        const AT_ONCE: u16 = 8;
+        for (owner, (addresses, ttl)) in self.addresses {
             let Some(apex) = self.plan.zone_of(&owner).filter(|_| addresses.len() > 1) else { continue };
-            self.plan.zone(&apex).policy.pool.insert(owner, PoolPlan::default());
+            let pool = PoolPlan { k: Some(AT_ONCE), ttl: Some(ttl.min(LONGEST_TTL)), ..PoolPlan::default() };
+            self.plan.zone(&apex).policy.pool.insert(owner, pool);
         }
         self.plan
     }
@@ -241,7 +303,9 @@ mod tests {
     fn a_data_file_becomes_zones_and_pools() {
         let text = "# data\n.a.test:192.0.2.53:a\n+www.a.test:192.0.2.1:60\n+www.a.test:192.0.2.2:60\n=one.a.test:192.0.2.3\n\
                     @a.test::mx.b.test.:10\n'a.test:v=spf1\\072 x\nCc.a.test:www.a.test\n:t.a.test:99:\\003abc\n\
-                    Z2.0.192.in-addr.arpa:ns.a.test:h.a.test:7\n3six.a.test:20010db8000000000000000000000001\n+out.test:192.0.2.4\n%xx:10\n";
+                    Z2.0.192.in-addr.arpa:ns.a.test:h.a.test:7\n3six.a.test:20010db8000000000000000000000001\n+out.test:192.0.2.4\n%xx:10\n\
+                    +loc.a.test:192.0.2.9:60::xx\n+end.a.test:192.0.2.10:0:4000000038af1379\n'\\052.a.test:any\n\
+                    S_sip._tcp.a.test::sip.a.test:5060:10:20\n+old.a.test:192.0.2\n-gone.a.test:192.0.2.1\n";
         let plan = from_tinydns(&[Input { name: "data".into(), apex: None, text: text.into() }]);
         let zone = &plan.zones["a.test."].text;
         for line in [
@@ -254,12 +318,26 @@ mod tests {
             "c.a.test. 86400 CNAME www.a.test.",
             "t.a.test. 86400 TYPE99 \\# 4 03616263",
             "six.a.test. 86400 AAAA 2001:db8::1",
+            "*.a.test. 86400 TXT \"any\"",
+            "_sip._tcp.a.test. 86400 SRV 10 20 5060 sip.a.test.",
         ] {
             assert!(zone.lines().any(|other| other == line), "{line} in\n{zone}");
         }
         assert!(plan.zones["2.0.192.in-addr.arpa."].text.contains("\n3.2.0.192.in-addr.arpa. 86400 PTR one.a.test.\n"));
-        assert_eq!(plan.zones["a.test."].policy.pool.keys().collect::<Vec<_>>(), ["www.a.test."]);
-        let places: Vec<_> = plan.notes.iter().map(|note| note.place.as_str()).collect();
-        assert_eq!(places, ["data:12", "data:13"]);
+        let pools = &plan.zones["a.test."].policy.pool;
+        assert_eq!(pools.keys().collect::<Vec<_>>(), ["www.a.test."]);
+        assert_eq!((pools["www.a.test."].k, pools["www.a.test."].ttl), (Some(8), Some(60)));
+        let notes: Vec<_> = plan.notes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            notes,
+            [
+                "data:2: a.test.: the serial was the time of the data file; here it is 1, and yours to count up",
+                "data:12: out.test. is in no zone that the file begins",
+                "data:13: locations of clients have no equal",
+                "data:14: the record was for clients at xx alone; here it is for everyone",
+                "data:15: the record ended at a time; here it is there always",
+                "data:18: found \"192.0.2\"; an IPv4 address",
+            ]
+        );
     }
 }

@@ -4,12 +4,13 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "check",
     "query",
     "spread",
     "status",
+    "health",
     "explain",
     "reload",
     "drain",
@@ -17,6 +18,7 @@ const COMMANDS: [&str; 14] = [
     "transfer",
     "alert",
     "import",
+    "export",
     "completions",
     "man",
 ];

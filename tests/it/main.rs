@@ -25,9 +25,11 @@ mod alert;
 mod chaos;
 mod cli;
 #[cfg(feature = "encrypted")]
+mod docs;
 mod doors;
 mod drains;
 mod explain;
+mod export;
 mod garbage;
 mod harness;
 mod health;
