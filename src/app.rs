@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use rustix::system::uname;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Control, ControlError, ListenError, Steering, api};
@@ -37,7 +37,6 @@ use crate::health::Table;
 use crate::metrics::{Registry, Transport};
 use crate::privileges::{SandboxError, UserError};
 use crate::probe::{self, Feed, FirstRound, Prober};
-use crate::processor;
 use crate::reload::drains::Drainer;
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
@@ -49,6 +48,7 @@ use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
 use crate::supervisor;
 use crate::tap::Taps;
+use crate::{processor, residency};
 use drains::Keeper;
 use memory::Memory;
 use pulse::Pulse;
@@ -57,6 +57,9 @@ pub use taken::Taken;
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
 const FIRST_ROUND: Duration = Duration::from_secs(3);
+
+/// How often memory that is of no use is given back.
+const RESIDENCY: Duration = Duration::from_mins(10);
 
 /// The folder in the state folder that has the journals of zones.
 const JOURNALS: &str = "journal";
@@ -193,6 +196,7 @@ impl App {
             }
         });
         tell_ready(&overview, &publisher.reader().load());
+        tasks.spawn(stay_small());
         stop_requested(&mut signals, Some(&handle)).await;
         drain(running, &mut signals).await;
         tasks.shutdown().await;
@@ -219,7 +223,7 @@ fn watched(
         reader,
         table,
         registry,
-        files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
+        files: Box::new(move |wanted| files_as_json(&overview.borrow(), &of_zones, wanted)),
         transfers: Box::new(move || transfers::as_json(&standings, &watches)),
         certificates: Box::new(Vec::new),
         listen: Vec::new(),
@@ -249,6 +253,16 @@ fn announcing(publisher: &Arc<Publisher>, folder: PathBuf, own: &[SocketAddr]) -
 
 /// NOTIFYs that wait: a fleet of zones may change in one moment, and what does not fit is told again by who sent it.
 const NOTIFIES: usize = 1024;
+
+/// Gives back what only the start has needed, and what was used once since, until it is dropped.
+async fn stay_small() {
+    let mut pauses = interval(RESIDENCY);
+    loop {
+        pauses.tick().await;
+        // If it panicked nothing is lost but some memory.
+        let _ = tokio::task::spawn_blocking(residency::let_go).await;
+    }
+}
 
 async fn wait_for(mut first_round: FirstRound) {
     if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
@@ -349,8 +363,9 @@ fn change_as_json(change: Change) -> api::Change {
     }
 }
 
-fn files_as_json(overview: &Overview, standings: &Standings) -> (Vec<String>, Vec<api::Zone>) {
-    (texts(&overview.faults), transfers::zones(&overview.zones, standings))
+fn files_as_json(overview: &Overview, standings: &Standings, wanted: admin::Zones) -> (Vec<String>, Vec<api::Zone>) {
+    let wanted = |zone: &Standing| wanted == admin::Zones::All || !zone.is_current();
+    (texts(&overview.faults), transfers::zones(&overview.zones, standings, wanted))
 }
 
 fn zone_as_json(standing: &Standing) -> api::Zone {
