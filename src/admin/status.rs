@@ -21,7 +21,7 @@ pub struct Sources {
     /// What was counted.
     pub registry: Arc<Registry>,
     /// How the files stand: what is wrong with them as a whole, and the zones.
-    pub files: Box<dyn Fn(Zones) -> (Vec<String>, Vec<api::Zone>) + Send + Sync>,
+    pub files: Box<TellFiles>,
     /// How zones come and go.
     pub transfers: Box<dyn Fn() -> api::Transfers + Send + Sync>,
     /// What the encrypted doors show.
@@ -33,6 +33,9 @@ pub struct Sources {
     /// When the program started.
     pub started: Timestamp,
 }
+
+/// What is wrong with the files as a whole, and these zones.
+pub type TellFiles = dyn Fn(Zones) -> (Vec<String>, Vec<api::Zone>) + Send + Sync;
 
 /// Which zones are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

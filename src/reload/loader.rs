@@ -334,3 +334,68 @@ fn serial_warning(file: &Path, old: &Good, new: &Good, same_records: bool) -> Op
     };
     message.map(|message| Fault::whole(Severity::Warning, file, format!("{message} would tell secondaries")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reload::Overrides;
+    use crate::snapshot::Facts;
+
+    /// The zones a.test and b.test, read.
+    struct World {
+        folder: tempfile::TempDir,
+        loader: Loader,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let overrides = Overrides { zones: Some(folder.path().to_owned()), ..Overrides::default() };
+            let source = SettingsSource { overrides, ..SettingsSource::default() };
+            let settings = source.load().expect("settings");
+            let loader = Loader::new(source, settings, Publisher::new(Arc::default(), Facts::default()));
+            let mut world = Self { folder, loader };
+            ["a", "b"].iter().for_each(|zone| world.write(zone, 1));
+            let pass = world.loader.pass(Look::All);
+            assert_eq!((pass.changed.len(), pass.served), (2, 2), "{:?}", pass.faults);
+            world
+        }
+
+        fn write(&self, zone: &str, serial: u32) {
+            let text = format!("$TTL 60\n@ SOA ns host {serial} 1 1 1 30\n@ NS ns\nns A 192.0.2.1\n");
+            std::fs::write(self.path(&format!("{zone}.test.zone")), text).expect("a file");
+        }
+
+        fn path(&self, file: &str) -> PathBuf {
+            self.folder.path().join(file)
+        }
+
+        fn glance(&mut self, files: &[&str]) -> Option<Vec<String>> {
+            let touched = files.iter().map(|file| self.path(file)).collect();
+            let pass = self.loader.glance(&touched)?;
+            Some(pass.changed.iter().map(|change| change.zone.to_string()).collect())
+        }
+    }
+
+    #[test]
+    fn a_glance_reads_what_was_touched_and_nothing_else() {
+        let mut world = World::new();
+        ["a", "b"].iter().for_each(|zone| world.write(zone, 2));
+        assert_eq!(world.glance(&["a.test.zone"]), Some(vec!["a.test.".into()]));
+        assert_eq!(world.glance(&["b.test.toml"]), Some(vec!["b.test.".into()]), "its policy was touched, or came");
+        assert_eq!(world.glance(&["a.test.zone", "b.test.zone"]), Some(vec![]), "they are as they were read");
+    }
+
+    #[test]
+    fn what_comes_or_goes_takes_a_whole_look() {
+        let mut world = World::new();
+        world.write("c", 1);
+        assert_eq!(world.glance(&["a.test.zone", "c.test.zone"]), None, "a new zone");
+        assert_eq!(world.glance(&["d.test.zone"]), None, "no zone at all");
+        assert_eq!(world.glance(&["sub/a.test.zone"]), None, "another folder");
+        std::fs::remove_file(world.path("b.test.zone")).expect("its removal");
+        assert_eq!(world.glance(&["b.test.zone"]), None, "a zone that is gone");
+        let served = world.loader.overview().borrow().zones.len();
+        assert_eq!(served, 2, "nothing was done");
+    }
+}
