@@ -15,7 +15,7 @@ use super::fault::{Fault, Severity};
 use super::load::{Good, Load, in_parallel, load};
 use super::progress::Progress;
 use super::settings::{SettingsSource, restart_keys};
-use super::source::{self, Source, ZONE_ENDING};
+use super::source::{self, POLICY_ENDING, Source, ZONE_ENDING};
 use super::stamp::{Stamp, Stamps};
 use super::standing::{Look, Overview, Pass, Standing};
 use super::watch::Interest;
@@ -100,19 +100,23 @@ impl Loader {
         self.conclude(changed)
     }
 
-    /// Looks at these files alone, and serves what has changed and is good. `None` when that would not do, because others
-    /// than those of known zones are among them: then nothing is done.
+    /// Looks at those of these files that are of known zones, and serves what has changed and is good. What comes or goes,
+    /// and what is included, takes a whole look.
     pub(super) fn glance(&mut self, touched: &BTreeSet<PathBuf>) -> Option<Pass> {
         let folder = std::path::absolute(&self.folder).ok()?;
         let known = |path: &PathBuf| {
             // As the listing names it, and not absolute.
             let name = path.strip_prefix(&folder).ok().filter(|name| name.components().count() == 1)?;
-            let source = Source::of(&self.folder.join(name).with_extension(ZONE_ENDING)).ok()?;
+            let is_of_zone = name.extension().is_some_and(|ending| ending == ZONE_ENDING || ending == POLICY_ENDING);
+            let source = Source::of(&self.folder.join(name).with_extension(ZONE_ENDING)).ok().filter(|_| is_of_zone)?;
             let entry = self.zones.get(&source.apex)?;
             (entry.standing.source == source && source.zone.exists()).then_some(source)
         };
-        let sources: BTreeSet<Source> = touched.iter().map(known).collect::<Option<_>>()?;
+        let sources: BTreeSet<Source> = touched.iter().filter_map(known).collect();
         let due: Vec<Source> = sources.into_iter().filter(|source| self.is_due(source)).collect();
+        if due.is_empty() {
+            return None;
+        }
         let changed = self.read(&due, Look::Changed);
         Some(self.conclude(changed))
     }
@@ -381,21 +385,21 @@ mod tests {
     fn a_glance_reads_what_was_touched_and_nothing_else() {
         let mut world = World::new();
         ["a", "b"].iter().for_each(|zone| world.write(zone, 2));
-        assert_eq!(world.glance(&["a.test.zone"]), Some(vec!["a.test.".into()]));
+        assert_eq!(world.glance(&["a.test.zone", "a.test.zone.new"]), Some(vec!["a.test.".into()]));
         assert_eq!(world.glance(&["b.test.toml"]), Some(vec!["b.test.".into()]), "its policy was touched, or came");
-        assert_eq!(world.glance(&["a.test.zone", "b.test.zone"]), Some(vec![]), "they are as they were read");
     }
 
     #[test]
     fn what_comes_or_goes_takes_a_whole_look() {
         let mut world = World::new();
         world.write("c", 1);
-        assert_eq!(world.glance(&["a.test.zone", "c.test.zone"]), None, "a new zone");
+        assert_eq!(world.glance(&["c.test.zone"]), None, "a new zone");
         assert_eq!(world.glance(&["d.test.zone"]), None, "no zone at all");
         assert_eq!(world.glance(&["sub/a.test.zone"]), None, "another folder");
         std::fs::remove_file(world.path("b.test.zone")).expect("its removal");
         assert_eq!(world.glance(&["b.test.zone"]), None, "a zone that is gone");
-        let served = world.loader.overview().borrow().zones.len();
-        assert_eq!(served, 2, "nothing was done");
+        world.write("a", 2);
+        assert_eq!(world.glance(&["a.test.zone", "b.test.zone", "c.test.zone"]), Some(vec!["a.test.".into()]));
+        assert_eq!(world.loader.overview().borrow().zones.len(), 2, "the others are left for a whole look");
     }
 }
