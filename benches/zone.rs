@@ -1,22 +1,26 @@
-//! What a large zone costs from its text to the zone that is served, step by step, on one thread.
+//! What a large zone costs from its text to the zone that is served, step by step, and what many small ones do; on one thread.
 //!
 //! `cargo bench --bench zone`. docs/performance.md says how to read the figures.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use kofn::config::ZonePolicy;
+use kofn::snapshot::{Facts, Publisher, ZoneSource};
 use kofn::wire::Name;
 use kofn::zone::text::{Limits, Loaded, read_bytes};
 use kofn::zone::{Zone, check};
 
 const RECORDS: u32 = 1_000_000;
+const ZONES: u32 = 100_000;
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = large, shuffled
+    targets = large, shuffled, many
 }
 criterion_main!(benches);
 
@@ -48,6 +52,43 @@ fn shuffled(criterion: &mut Criterion) {
         bencher.iter_with_large_drop(|| Zone::build(&loaded.apex, black_box(&loaded.records)).expect("a zone"));
     });
     group.finish();
+}
+
+/// A zone of ten records from its text, and a hundred thousand of them when one changes.
+fn many(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ten records");
+    let text = zone((0..7).collect());
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("text to zone", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let mut loaded = read(black_box(&text));
+            check(&loaded.apex, &loaded.records, &loaded.files, &mut loaded.faults);
+            Zone::build(&loaded.apex, &loaded.records).expect("a zone")
+        });
+    });
+    group.finish();
+
+    let (zone, policy) = (build(&text), Arc::<ZonePolicy>::default());
+    let apex = |number| Name::from_text(format!("z{number:06}.test.").as_bytes()).expect("a name");
+    let source = |number| ZoneSource { apex: apex(number), zone: Some(Arc::clone(&zone)), policy: Arc::clone(&policy) };
+    let sources: Vec<ZoneSource> = (0..ZONES).map(source).collect();
+    let publisher = Publisher::new(Arc::default(), Facts::default());
+    publisher.replace_zones(sources.clone());
+    let mut group = criterion.benchmark_group("a hundred thousand zones");
+    group.bench_function("one changes", |bencher| {
+        let changed = || {
+            let mut sources = sources.clone();
+            sources[ZONES as usize / 2].zone = Some(build(&text));
+            sources
+        };
+        bencher.iter_batched(changed, |sources| publisher.replace_zones(sources), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+fn build(text: &str) -> Arc<Zone> {
+    let loaded = read(text);
+    Arc::new(Zone::build(&loaded.apex, &loaded.records).expect("a zone"))
 }
 
 fn zone(numbers: Vec<u32>) -> String {

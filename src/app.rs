@@ -33,7 +33,7 @@ use rustix::system::uname;
 use socket2::Socket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, interval_at, timeout};
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Control, ControlError, ListenError, Ownership, Steering, api};
@@ -45,7 +45,6 @@ use crate::health::Table;
 use crate::metrics::{Registry, Transport};
 use crate::privileges::{SandboxError, UserError};
 use crate::probe::{self, Feed, FirstRound, Prober};
-use crate::processor;
 use crate::reload::drains::Drainer;
 use crate::reload::{
     Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
@@ -57,6 +56,7 @@ use crate::shutdown::{Request, Signals};
 use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
 use crate::supervisor;
 use crate::tap::Taps;
+use crate::{processor, residency};
 use drains::Keeper;
 use estate::{Custody, Estate};
 use memory::Memory;
@@ -66,6 +66,11 @@ pub use taken::Taken;
 /// How long the first answer may wait for the first verdicts. A backend that takes longer counts as healthy until its
 /// probe ends.
 const FIRST_ROUND: Duration = Duration::from_secs(3);
+
+/// So long after it is ready the program has done what it does but once.
+const STARTED: Duration = Duration::from_secs(3);
+/// How often memory that is of no use is given back. What is in use is mapped again, which costs some 20 µs.
+const RESIDENCY: Duration = Duration::from_mins(1);
 
 /// The folder in the state folder that has the journals of zones.
 const JOURNALS: &str = "journal";
@@ -239,6 +244,7 @@ impl App {
             }
         });
         tell_ready(&overview, &publisher.reader().load());
+        tasks.spawn(stay_small());
         let serving = Serving { running, fronts, tasks, custody, estate: self.estate, ownership, solver };
         serving.conclude(&mut signals, &handle, &mut asked, &publisher).await
     }
@@ -367,7 +373,7 @@ fn watched(
         reader,
         table,
         registry,
-        files: Box::new(move || files_as_json(&overview.borrow(), &of_zones)),
+        files: Box::new(move |wanted| files_as_json(&overview.borrow(), &of_zones, wanted)),
         transfers: Box::new(move || transfers::as_json(&standings, &watches)),
         certificates: Box::new(Vec::new),
         listen: Vec::new(),
@@ -402,6 +408,16 @@ fn announcing(
 
 /// NOTIFYs that wait: a fleet of zones may change in one moment, and what does not fit is told again by who sent it.
 const NOTIFIES: usize = 1024;
+
+/// Gives back what only the start has needed, and what was used once since, until it is dropped.
+async fn stay_small() {
+    let mut pauses = interval_at(Instant::now() + STARTED, RESIDENCY);
+    loop {
+        pauses.tick().await;
+        // If it panicked nothing is lost but some memory.
+        let _ = tokio::task::spawn_blocking(residency::let_go).await;
+    }
+}
 
 async fn wait_for(mut first_round: FirstRound) {
     if timeout(FIRST_ROUND, first_round.done()).await.is_err() {
@@ -502,8 +518,9 @@ fn change_as_json(change: Change) -> api::Change {
     }
 }
 
-fn files_as_json(overview: &Overview, standings: &Standings) -> (Vec<String>, Vec<api::Zone>) {
-    (texts(&overview.faults), transfers::zones(&overview.zones, standings))
+fn files_as_json(overview: &Overview, standings: &Standings, wanted: admin::Zones) -> (Vec<String>, Vec<api::Zone>) {
+    let wanted = |zone: &Standing| wanted == admin::Zones::All || !zone.is_current();
+    (texts(&overview.faults), transfers::zones(&overview.zones, standings, wanted))
 }
 
 fn zone_as_json(standing: &Standing) -> api::Zone {

@@ -13,7 +13,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | `wire` `net` `metrics` `tap` `health` `processor` | the vocabulary |
+//! | 0 | `wire` `net` `metrics` `tap` `health` `processor` `residency` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` `export` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, what other servers were told, and zones in the words of others; still pure |
 //! | 3 | `server` `probe` `reload` `announce` `admin` `alert` `scribe` | tasks with sockets, files and clocks; none knows another |
@@ -44,6 +44,7 @@ pub mod probe;
 pub mod processor;
 pub mod reload;
 pub mod replicate;
+pub mod residency;
 pub mod scribe;
 pub mod server;
 pub mod shutdown;

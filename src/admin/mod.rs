@@ -40,7 +40,7 @@ use tokio::net;
 
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use drains::{DrainKeeper, Reply};
-pub use status::Sources;
+pub use status::{Sources, TellFiles, Zones};
 
 /// Has the files read again, with what would be held if told so.
 pub type Reload = Box<dyn Fn(bool) -> Reply<api::Reloaded> + Send + Sync>;

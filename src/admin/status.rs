@@ -20,8 +20,8 @@ pub struct Sources {
     pub table: Arc<Table>,
     /// What was counted.
     pub registry: Arc<Registry>,
-    /// How the files stand: what is wrong with them as a whole, and each zone.
-    pub files: Box<dyn Fn() -> (Vec<String>, Vec<api::Zone>) + Send + Sync>,
+    /// How the files stand: what is wrong with them as a whole, and the zones.
+    pub files: Box<TellFiles>,
     /// How zones come and go.
     pub transfers: Box<dyn Fn() -> api::Transfers + Send + Sync>,
     /// What the encrypted doors show.
@@ -34,12 +34,29 @@ pub struct Sources {
     pub started: Timestamp,
 }
 
+/// What is wrong with the files as a whole, and these zones.
+pub type TellFiles = dyn Fn(Zones) -> (Vec<String>, Vec<api::Zone>) + Send + Sync;
+
+/// Which zones are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zones {
+    /// Each.
+    All,
+    /// Those that are not as their files are now: of a hundred thousand hardly any, and so they can be asked for often.
+    Faulty,
+}
+
 impl Sources {
     /// All of it as it is now, but for the drains: whoever keeps them is asked for those.
     pub fn status(&self) -> api::Status {
+        self.status_of(Zones::All)
+    }
+
+    /// The same with these zones alone.
+    pub fn status_of(&self, wanted: Zones) -> api::Status {
         let snapshot = self.reader.load();
         let clock = Clock::now();
-        let (faults, zones) = (self.files)();
+        let (faults, zones) = (self.files)(wanted);
         api::Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: process::id(),

@@ -14,7 +14,7 @@ pub(super) fn sources(publisher: &Arc<Publisher>, status: &Arc<admin::Sources>) 
     let (reader, status) = (publisher.reader(), Arc::clone(status));
     alert::Sources {
         generations: publisher.generations(),
-        look: Box::new(move || conditions(&status.status())),
+        look: Box::new(move || conditions(&status.status_of(admin::Zones::Faulty))),
         settings: Box::new(move || {
             let settings = Arc::clone(&reader.load().settings);
             (settings.alert.clone(), server_name(&settings))

@@ -108,7 +108,7 @@ fn runs_commands(settings: &Settings) -> bool {
     let has_exec = |policy: &Path| std::fs::read_to_string(policy).is_ok_and(|text| text.contains("exec"));
     settings.alert.command.is_some()
         || reload::list(&settings.zones)
-            .is_ok_and(|listing| listing.sources.values().any(|source| has_exec(&source.policy)))
+            .is_ok_and(|listing| listing.sources.values().any(|source| has_exec(&source.policy())))
 }
 
 /// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::texts;
 use crate::admin::{self, api};
@@ -52,16 +53,21 @@ fn secondary(apex: &Name, standing: &Standing) -> api::Secondary {
     }
 }
 
-/// The zones without a file beside those of files, by name.
-pub(super) fn zones(files: &[OfFiles], standings: &Standings) -> Vec<api::Zone> {
+/// The zones without a file beside those of files that are `wanted`, by name.
+pub(super) fn zones(
+    files: &[Arc<OfFiles>],
+    standings: &Standings,
+    wanted: impl Fn(&OfFiles) -> bool,
+) -> Vec<api::Zone> {
     let mut secondaries = standings.all();
     let mut zones: BTreeMap<Name, api::Zone> = files
         .iter()
+        .filter(|zone| wanted(zone))
         .map(|of_files| {
             let mut zone = super::zone_as_json(of_files);
             if !of_files.has_file {
                 let standing = secondaries.remove(&of_files.source.apex).unwrap_or_default();
-                zone.file = of_files.source.policy.display().to_string();
+                zone.file = of_files.source.policy().display().to_string();
                 lay_over(&mut zone, &standing);
                 zone.errors.extend(texts(&of_files.errors));
             }

@@ -117,7 +117,11 @@ impl Findings {
             let zone = good.and_then(|good| good.zone.as_ref());
             self.zones.push(Checked {
                 name: load.source.apex.to_string(),
-                file: if zone.is_none() && good.is_some() { load.source.policy.clone() } else { load.source.zone },
+                file: if zone.is_none() && good.is_some() {
+                    load.source.policy()
+                } else {
+                    load.source.zone.to_path_buf()
+                },
                 good: good.is_some(),
                 serial: zone.map(|zone| zone.serial().0),
                 records: zone.map(|zone| zone.record_count()),
@@ -129,7 +133,7 @@ impl Findings {
         let missing = good.policy.transfer.keys().into_iter().filter(|key| !keys.contains(*key));
         let fault = |key| {
             let message = format!("transfer: found no [key.\"{key}\"] in kofn.toml; a key for each that is named here");
-            Fault::whole(Severity::Error, &load.source.policy, message)
+            Fault::whole(Severity::Error, &load.source.policy(), message)
         };
         let faults: Vec<_> = missing.map(fault).collect();
         self.faults.extend(faults);

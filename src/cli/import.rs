@@ -170,18 +170,18 @@ fn sources(plan: &Plan, folder: &Path) -> Result<Vec<Source>, Failure> {
 }
 
 fn write(plan: &Plan, sources: &[Source]) -> Result<Vec<PathBuf>, Failure> {
-    let files = sources.iter().flat_map(|source| [&source.zone, &source.policy]);
-    if let Some(file) = files.clone().find(|file| file.exists()) {
+    let mut files = sources.iter().flat_map(|source| [source.zone.to_path_buf(), source.policy()]);
+    if let Some(file) = files.find(|file| file.exists()) {
         let message = format!("{} exists; --out names another folder", file.display());
         return Err(Failure::cannot_create(message));
     }
     let mut made = Vec::new();
     for (zone, source) in plan.zones.values().zip(sources) {
         create(&source.zone, &zone.text)?;
-        made.push(source.zone.clone());
+        made.push(source.zone.to_path_buf());
         if let Some(policy) = zone.policy_text() {
-            create(&source.policy, &policy)?;
-            made.push(source.policy.clone());
+            create(&source.policy(), &policy)?;
+            made.push(source.policy());
         }
     }
     Ok(made)

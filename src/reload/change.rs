@@ -156,7 +156,7 @@ mod tests {
         let loaded = read_bytes(text.as_bytes(), Path::new("zone"), Some(&apex()), &Limits::default());
         let zone = Arc::new(Zone::build(&apex(), &loaded.records).expect("a zone"));
         let policy = ZonePolicy::parse(policy, Path::new("zone.toml"), apex().borrow()).expect("a policy");
-        Good { zone: Some(zone), policy: Arc::new(policy), digest: 0 }
+        Good { zone: Some(zone), policy: Arc::new(policy) }
     }
 
     fn pool(members: &[&str]) -> Good {

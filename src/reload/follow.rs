@@ -10,8 +10,8 @@ use tracing::{error, warn};
 
 use super::loader::Loader;
 use super::standing::{Look, Pass};
-use super::watch::{Interest, Watch};
-use crate::processor;
+use super::watch::{Interest, Touched, Watch};
+use crate::{processor, residency};
 
 /// Asks the task to read everything again.
 #[derive(Clone, Debug)]
@@ -46,16 +46,24 @@ impl Follower {
         });
         let (sender, requests) = mpsc::channel(1);
         let loader = Arc::new(Mutex::new(loader));
-        let mut follower = Self { loader, watch: watch.ok(), refused: BTreeSet::new(), requests };
-        follower.turn(Look::All).await;
+        let follower = Self { loader, watch: watch.ok(), refused: BTreeSet::new(), requests };
+        // Unwatched: with a hundred thousand files the news of our own opening them would cost more than reading them.
+        follower.locked(|loader| loader.pass(Look::All)).await;
         (follower, Handle(sender))
     }
 
     /// Runs until every [`Handle`] is gone.
     pub async fn run(mut self) {
+        // What has changed since it was read, unwatched.
+        self.turn(Look::Changed).await;
         loop {
             tokio::select! {
-                () = settled(self.watch.as_ref()) => {
+                touched = settled(self.watch.as_ref()) => {
+                    // What was touched is served at once, however many zones there are. Only then come all the others,
+                    // in case that events do not tell everything.
+                    if let Touched::Few(touched) = touched {
+                        self.locked(move |loader| loader.glance(&touched)).await;
+                    }
                     self.turn(Look::Changed).await;
                 }
                 request = self.requests.recv() => match request {
@@ -77,6 +85,10 @@ impl Follower {
         self.follow(&interest);
         let pass = self.locked(move |loader| (loader.pass(look), loader.interest())).await;
         let Some((pass, wanted)) = pass else { return Pass::default() };
+        if !pass.changed.is_empty() {
+            // What the zone was made of, and what it has replaced.
+            self.locked(|_| residency::let_go()).await;
+        }
         if interest.covers(&wanted) {
             return pass;
         }
@@ -115,7 +127,7 @@ impl Follower {
     }
 }
 
-async fn settled(watch: Option<&Watch>) {
+async fn settled(watch: Option<&Watch>) -> Touched {
     match watch {
         Some(watch) => watch.settled().await,
         None => std::future::pending().await,

@@ -1,22 +1,21 @@
 //! One zone from its files: text, then checks, then policy. All of it is good, or none of it is taken.
 
-use std::hash::{Hash, Hasher};
+use std::mem;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 
-use siphasher::sip::SipHasher24;
-
 use super::fault::{Fault, Severity};
+use super::progress::Progress;
 use super::source::Source;
 use crate::config::{self, ZonePolicy};
 use crate::snapshot::misfits;
 use crate::zone::text::Limits;
-use crate::zone::{self, BuildError, Record, Records, Zone};
+use crate::zone::{self, Zone};
 
-/// Records for which a thread is worth its start.
-const MANY: usize = 50_000;
+/// The policy of zones that have no file of it, which there may be a hundred thousand of.
+static NO_POLICY: LazyLock<Arc<ZonePolicy>> = LazyLock::new(Arc::default);
 
 /// A zone that can be served.
 #[derive(Clone, Debug)]
@@ -26,8 +25,6 @@ pub struct Good {
     pub zone: Option<Arc<Zone>>,
     /// Its policy; every default where there is no file.
     pub policy: Arc<ZonePolicy>,
-    /// Equal for equal records, whatever their order and their text.
-    pub(super) digest: u64,
 }
 
 /// What reading the files of one zone gave.
@@ -37,8 +34,8 @@ pub struct Load {
     pub source: Source,
     /// The zone, when no file of it has an error.
     pub good: Option<Good>,
-    /// The files that decided it, whether they exist or not.
-    pub files: Vec<PathBuf>,
+    /// The files beside the zone file and its policy that decided it, whether they exist or not.
+    pub included: Vec<PathBuf>,
     /// What is wrong, in the order of the text, errors and warnings.
     pub faults: Vec<Fault>,
     /// How many faults there are beyond those.
@@ -46,17 +43,16 @@ pub struct Load {
 }
 
 /// Reads the files of one zone.
-pub fn load(source: &Source) -> Load {
-    if !source.zone.exists() && source.policy.exists() {
+pub(super) fn load(source: &Source, progress: &Progress) -> Load {
+    if !source.zone.exists() && source.policy().exists() {
         return load_policy(source);
     }
-    let loaded = zone::load(&source.zone, Some(&source.apex), &Limits::default());
-    let mut files: Vec<PathBuf> = loaded.files.iter().map(|file| file.to_path_buf()).collect();
-    files.push(source.policy.clone());
+    let mut loaded = zone::load(&source.zone, Some(&source.apex), &Limits::default(), &|octets| progress.add(octets));
+    let included = loaded.files[1..].iter().map(|file| file.to_path_buf()).collect();
     let mut load = Load {
         source: source.clone(),
         good: None,
-        files,
+        included,
         faults: loaded.faults.iter().map(Fault::from).collect(),
         left_out: loaded.faults.left_out(),
     };
@@ -64,9 +60,7 @@ pub fn load(source: &Source) -> Load {
     if loaded.faults.errors() > 0 {
         return load;
     }
-    let (zone, digest) = build(source, &loaded.records);
-    // Before the zone is served, what it was made of is no longer needed.
-    drop(loaded);
+    let zone = Zone::build_from(&source.apex, mem::take(&mut loaded.records));
     match zone {
         Err(error) => load.faults.push(Fault::whole(Severity::Error, &source.zone, error)),
         Ok(zone) => {
@@ -80,7 +74,7 @@ pub fn load(source: &Source) -> Load {
             if misfits.iter().any(|fault| fault.severity == config::Severity::Error) {
                 return load;
             }
-            load.good = Some(Good { zone: Some(Arc::new(zone)), policy: Arc::new(policy), digest });
+            load.good = Some(Good { zone: Some(Arc::new(zone)), policy });
         }
     }
     load
@@ -88,13 +82,13 @@ pub fn load(source: &Source) -> Load {
 
 /// Reads a policy that has no zone file beside it.
 fn load_policy(source: &Source) -> Load {
-    let files = vec![source.zone.clone(), source.policy.clone()];
-    let mut load = Load { source: source.clone(), good: None, files, faults: Vec::new(), left_out: 0 };
+    let (faults, included) = (Vec::new(), Vec::new());
+    let mut load = Load { source: source.clone(), good: None, included, faults, left_out: 0 };
     let Some(policy) = read_policy(source, &mut load.faults) else { return load };
     if !policy.has_no_file() {
         load.faults.push(source.orphan_warning());
     }
-    load.good = Some(Good { zone: None, policy: Arc::new(policy), digest: 0 });
+    load.good = Some(Good { zone: None, policy });
     load
 }
 
@@ -112,45 +106,41 @@ fn two_origins(source: &Source, policy: &ZonePolicy) -> Option<Fault> {
         (_, Some(_)) => format!("the zone is a catalog, and there is also its file, {file}; no such file"),
         _ => return None,
     };
-    Some(Fault::whole(Severity::Error, &source.policy, message))
-}
-
-/// Makes the zone and its digest; at the same time where that takes long.
-fn build(source: &Source, records: &Records) -> (Result<Zone, BuildError>, u64) {
-    if records.len() < MANY {
-        return (Zone::build(&source.apex, records), digest(records));
-    }
-    thread::scope(|scope| {
-        let digest = scope.spawn(|| digest(records));
-        (Zone::build(&source.apex, records), digest.join().expect("a digest does not panic"))
-    })
+    Some(Fault::whole(Severity::Error, &source.policy(), message))
 }
 
 /// Reads many zones, as many at a time as there are cores. They come back in their order.
 pub fn load_all(sources: &[Source]) -> Vec<Load> {
+    let progress = Progress::over(sources);
+    in_parallel(sources, |source| load(source, &progress))
+}
+
+/// Does the same to each zone, on as many threads as there are cores. What comes of it is in their order.
+pub(super) fn in_parallel<T: Send>(sources: &[Source], work: impl Fn(&Source) -> T + Sync) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(sources.len());
     if threads < 2 {
-        return sources.iter().map(load).collect();
+        return sources.iter().map(work).collect();
     }
     let queue = Mutex::new(sources.iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || std::iter::from_fn(next).map(|(index, source)| (index, load(source))).collect::<Vec<_>>();
-    let mut loads: Vec<(usize, Load)> = thread::scope(|scope| {
+    let work = || std::iter::from_fn(next).map(|(index, source)| (index, work(source))).collect::<Vec<_>>();
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("the loader does not panic")).collect()
     });
-    loads.sort_unstable_by_key(|(index, _)| *index);
-    loads.into_iter().map(|(_, load)| load).collect()
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, done)| done).collect()
 }
 
-fn read_policy(source: &Source, faults: &mut Vec<Fault>) -> Option<ZonePolicy> {
-    if !source.policy.exists() {
-        return Some(ZonePolicy::default());
+fn read_policy(source: &Source, faults: &mut Vec<Fault>) -> Option<Arc<ZonePolicy>> {
+    let file = source.policy();
+    if !file.exists() {
+        return Some(Arc::clone(&NO_POLICY));
     }
-    match ZonePolicy::load(&source.policy, source.apex.borrow()) {
+    match ZonePolicy::load(&file, source.apex.borrow()) {
         Ok(policy) => {
             faults.extend(policy.warnings.iter().map(Fault::from));
-            Some(policy)
+            Some(Arc::new(policy))
         }
         Err(wrong) => {
             faults.extend(wrong.iter().map(Fault::from));
@@ -159,18 +149,15 @@ fn read_policy(source: &Source, faults: &mut Vec<Fault>) -> Option<ZonePolicy> {
     }
 }
 
-/// Tells a zone that has changed from one whose file was only written again. The key is no secret: who can write zone
-/// files need not forge them.
-fn digest(records: &Records) -> u64 {
-    let of = |record: Record<'_>| {
-        let mut hasher = SipHasher24::new();
-        (record.owner, record.rtype, record.class, record.ttl, record.rdata).hash(&mut hasher);
-        hasher.finish()
-    };
-    records.iter().map(of).fold(0, u64::wrapping_add)
-}
-
 impl Good {
+    /// Whether both have the same records, whatever their order and their text.
+    pub(super) fn has_records_of(&self, other: &Self) -> bool {
+        match (&self.zone, &other.zone) {
+            (Some(ours), Some(theirs)) => ours.has_records_of(theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        }
+    }
+
     /// Whether the policy is of no zone that this server has by itself.
     pub fn is_waiting(&self) -> bool {
         self.zone.is_none() && !self.policy.has_no_file()

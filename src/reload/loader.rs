@@ -1,6 +1,6 @@
 //! All zones: which of them to read again, and what to serve of them then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,11 +12,13 @@ use tracing::{error, info, warn};
 use super::beside::{Beside, Read};
 use super::change::{Change, ends_too_many, losses};
 use super::fault::{Fault, Severity};
-use super::load::{Good, Load, load_all};
+use super::load::{Good, Load, in_parallel, load};
+use super::progress::Progress;
 use super::settings::{SettingsSource, restart_keys};
-use super::source::{self, Source};
-use super::standing::{Look, Overview, Pass, Served, Standing};
-use super::watch::{Interest, Stamp};
+use super::source::{self, POLICY_ENDING, Source, ZONE_ENDING};
+use super::stamp::{Stamp, Stamps};
+use super::standing::{Look, Overview, Pass, Standing};
+use super::watch::Interest;
 use crate::config::{Settings, ZonePolicy};
 use crate::snapshot::{Publisher, ZoneSource};
 use crate::wire::Name;
@@ -34,20 +36,17 @@ pub struct Loader {
     folder_faults: Vec<Fault>,
     beside: Read,
     publisher: Arc<Publisher>,
-    zones: BTreeMap<Name, Entry>,
+    zones: BTreeMap<Name, Box<Entry>>,
     overview: watch::Sender<Arc<Overview>>,
 }
 
 /// One zone between two looks.
 #[derive(Debug)]
 struct Entry {
-    source: Source,
+    /// As it is shown.
+    standing: Arc<Standing>,
     good: Option<(Good, Timestamp)>,
-    errors: Vec<Fault>,
-    warnings: Vec<Fault>,
-    /// For what the files, though they have no fault, wait for somebody to confirm them.
-    held: Vec<Fault>,
-    stamps: Vec<(PathBuf, Stamp)>,
+    stamps: Stamps,
 }
 
 impl Loader {
@@ -97,9 +96,42 @@ impl Loader {
         self.tell_folder_faults(listing.faults);
         let mut changed = self.drop_all_but(&listing.sources, look);
         let due: Vec<Source> = listing.sources.into_values().filter(|source| all || self.is_due(source)).collect();
-        let start = SystemTime::now();
-        changed.extend(load_all(&due).into_iter().filter_map(|load| self.take(load, start, look)));
+        changed.extend(self.read(&due, look));
         self.conclude(changed)
+    }
+
+    /// Looks at those of these files that are of known zones, and serves what has changed and is good. What comes or goes,
+    /// and what is included, takes a whole look.
+    pub(super) fn glance(&mut self, touched: &BTreeSet<PathBuf>) -> Option<Pass> {
+        let folder = std::path::absolute(&self.folder).ok()?;
+        let known = |path: &PathBuf| {
+            // As the listing names it, and not absolute.
+            let name = path.strip_prefix(&folder).ok().filter(|name| name.components().count() == 1)?;
+            let is_of_zone = name.extension().is_some_and(|ending| ending == ZONE_ENDING || ending == POLICY_ENDING);
+            let source = Source::of(&self.folder.join(name).with_extension(ZONE_ENDING)).ok().filter(|_| is_of_zone)?;
+            let entry = self.zones.get(&source.apex)?;
+            (entry.standing.source == source && source.zone.exists()).then_some(source)
+        };
+        let sources: BTreeSet<Source> = touched.iter().filter_map(known).collect();
+        let due: Vec<Source> = sources.into_iter().filter(|source| self.is_due(source)).collect();
+        if due.is_empty() {
+            return None;
+        }
+        let changed = self.read(&due, Look::Changed);
+        Some(self.conclude(changed))
+    }
+
+    /// Reads these zones and takes what is good.
+    fn read(&mut self, due: &[Source], look: Look) -> Vec<Change> {
+        let start = SystemTime::now();
+        let progress = Progress::over(due);
+        let loads = in_parallel(due, |source| {
+            let load = load(source, &progress);
+            let stamps = Stamps::read_since(source, &load.included, start);
+            (load, stamps)
+        });
+        drop(progress);
+        loads.into_iter().filter_map(|(load, stamps)| self.take(load, stamps, look)).collect()
     }
 
     /// Where a change matters.
@@ -108,53 +140,53 @@ impl Loader {
         interest.add_file(&self.settings_source.file());
         interest.add_folder(&self.folder);
         self.beside.add_to(&mut interest);
-        let files = self.zones.values().flat_map(|entry| &entry.stamps);
-        files.for_each(|(file, _)| interest.add_file(file));
+        self.zones.values().for_each(|entry| entry.stamps.add_to(&entry.standing.source, &mut interest));
         interest
     }
 
     /// Whether the files may hold something new. What is held is always read: a folder that was gone and is back may have
     /// every file as it was.
     fn is_due(&self, source: &Source) -> bool {
-        let entry = self.zones.get(&source.apex).filter(|entry| entry.source == *source && entry.held.is_empty());
-        entry.is_none_or(|entry| !entry.stamps.iter().all(|(file, stamp)| stamp.holds(file)))
+        let is_of = |standing: &Standing| standing.source == *source && standing.held.is_empty();
+        let entry = self.zones.get(&source.apex).filter(|entry| is_of(&entry.standing));
+        entry.is_none_or(|entry| !entry.stamps.hold(source))
     }
 
     /// Keeps what is good of a zone that was read, and says whether that is something new.
-    fn take(&mut self, load: Load, start: SystemTime, look: Look) -> Option<Change> {
+    fn take(&mut self, load: Load, stamps: Stamps, look: Look) -> Option<Change> {
         let apex = load.source.apex.clone();
         let before = self.zones.remove(&apex);
-        let stamps = load.files.iter().map(|file| (file.clone(), Stamp::read_since(file, start))).collect();
-        let mut entry = Entry {
+        let mut standing = Standing {
             errors: load.errors().cloned().collect(),
             warnings: load.warnings().cloned().collect(),
             held: Vec::new(),
             source: load.source,
-            good: load.good.map(|good| (good, Timestamp::now())),
-            stamps,
+            has_file: true,
+            served: None,
         };
+        let new = load.good.map(|good| (good, Timestamp::now()));
         let old = before.as_ref().and_then(|before| before.good.as_ref());
-        if let (Some((new, _)), Some((old, _))) = (&entry.good, old) {
-            entry.warnings.extend(serial_warning(&entry.source.zone, old, new));
+        let mut same_records = false;
+        if let (Some((new, _)), Some((old, _))) = (&new, old) {
+            same_records = new.has_records_of(old);
+            standing.warnings.extend(serial_warning(&standing.source.zone, old, new, same_records));
             if look != Look::Forced {
-                entry.held = hold(&entry.source.zone, losses(old, new));
+                standing.held = hold(&standing.source.zone, losses(old, new));
             }
         }
-        let is_new = match (&entry.good, old) {
-            _ if !entry.held.is_empty() => false,
-            (Some((new, _)), Some((old, _))) => new.digest != old.digest || new.policy != old.policy,
+        let is_new = match (&new, old) {
+            _ if !standing.held.is_empty() => false,
+            (Some((new, _)), Some((old, _))) => !same_records || new.policy != old.policy,
             (good, _) => good.is_some(),
         };
-        entry.tell(&apex.to_string(), before.as_ref(), load.left_out, is_new);
+        tell(&standing, new.as_ref(), before.as_deref(), load.left_out, is_new);
         // A zone without data is published, too: its queries get SERVFAIL, not REFUSED.
         let is_first = before.is_none();
-        let good = |entry: &Option<(Good, Timestamp)>| entry.as_ref().map(|(good, _)| good.clone());
-        let change =
-            (is_new || is_first).then(|| Change::between(&apex, old.map(|(good, _)| good), good(&entry.good).as_ref()));
-        if !is_new {
-            entry.good = before.and_then(|before| before.good);
-        }
-        self.zones.insert(apex, entry);
+        let of = |good: Option<&(Good, Timestamp)>| good.map(|(good, _)| good.clone());
+        let change = (is_new || is_first).then(|| Change::between(&apex, of(old).as_ref(), of(new.as_ref()).as_ref()));
+        let good = if is_new { new } else { before.and_then(|before| before.good) };
+        standing.show(good.as_ref());
+        self.zones.insert(apex, Box::new(Entry { standing: Arc::new(standing), good, stamps }));
         change
     }
 
@@ -168,10 +200,11 @@ impl Loader {
             let entry = self.zones.get_mut(&apex).expect("its name was among them");
             if held {
                 let loss = format!("its file is gone, at once with most of the {all} zones");
-                let faults = hold(&entry.source.zone, vec![loss]);
-                if entry.held != faults {
+                let standing = Arc::make_mut(&mut entry.standing);
+                let faults = hold(&standing.source.zone, vec![loss]);
+                if standing.held != faults {
                     faults.iter().for_each(|fault| error!(zone = %apex, "{fault}"));
-                    entry.held = faults;
+                    standing.held = faults;
                 }
                 continue;
             }
@@ -184,16 +217,17 @@ impl Loader {
 
     fn conclude(&mut self, changed: Vec<Change>) -> Pass {
         if !changed.is_empty() {
-            let waiting = self.zones.values().filter_map(Entry::waiting);
+            let waiting = self.zones.values().filter_map(|entry| entry.waiting());
             self.publisher.replace_waiting(waiting.map(|(apex, policy)| (apex.clone(), policy)).collect());
             let sources = self.zones.values().filter(|entry| entry.waiting().is_none());
-            self.publisher.replace_zones(sources.map(Entry::to_publish).collect());
+            self.publisher.replace_zones(sources.map(|entry| entry.to_publish()).collect());
         }
-        let (waiting, zones): (Vec<&Entry>, Vec<_>) = self.zones.values().partition(|entry| entry.waiting().is_some());
-        let of_waiting = waiting.iter().flat_map(|entry| entry.errors.iter().chain(&entry.warnings));
+        let (waiting, zones): (Vec<_>, Vec<_>) = self.zones.values().partition(|entry| entry.waiting().is_some());
+        let of_waiting = waiting.iter().flat_map(|entry| entry.standing.errors.iter().chain(&entry.standing.warnings));
         let of_all = self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults);
         let faults = of_all.chain(of_waiting).cloned().collect();
-        let overview = Overview { faults, zones: zones.into_iter().map(Entry::standing).collect() };
+        let zones = zones.into_iter().map(|entry| Arc::clone(&entry.standing)).collect();
+        let overview = Overview { faults, zones };
         let of_zones =
             overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));
         let faults = overview.faults.iter().chain(of_zones).cloned().collect();
@@ -238,63 +272,53 @@ impl Loader {
     }
 }
 
-impl Entry {
-    /// Says in the log what is new since `before`.
-    fn tell(&self, name: &str, before: Option<&Self>, left_out: usize, is_new: bool) {
-        let known = before.map(|before| (&before.errors, &before.held, &before.warnings));
-        let repeated = known == Some((&self.errors, &self.held, &self.warnings));
-        if !repeated {
-            self.errors.iter().chain(&self.held).for_each(|fault| error!(zone = name, "{fault}"));
-            self.warnings.iter().for_each(|fault| warn!(zone = name, "{fault}"));
-        }
-        if left_out > 0 {
-            warn!(zone = name, left_out, "there are more faults");
-        }
-        let served_before = before.and_then(|before| before.good.as_ref());
-        match (&self.good, served_before) {
-            (Some((Good { zone: Some(zone), policy, .. }, _)), _) if is_new => {
-                let (serial, records) = (zone.serial(), zone.record_count());
-                info!(zone = name, %serial, records, pools = policy.pools.len(), "zone loaded");
-            }
-            (Some((good, _)), Some((Good { zone: Some(_), .. }, _))) if is_new && good.is_waiting() => {
-                info!(zone = name, "zone file is gone, the zone is no longer served");
-            }
-            (Some((good, _)), _) if is_new && !good.is_waiting() => {
-                info!(zone = name, pools = good.policy.pools.len(), "policy loaded, the zone comes by transfer");
-            }
-            (Some(_), _) => {}
-            (None, _) if repeated => {}
-            (None, Some((Good { zone: Some(zone), .. }, _))) => {
-                warn!(zone = name, serial = %zone.serial(), "zone not taken, the last good one is served");
-            }
-            (None, Some(_)) => warn!(zone = name, "policy not taken, the last good one holds"),
-            (None, None) => warn!(zone = name, "zone not taken, its queries get SERVFAIL"),
-        }
+/// Says in the log what is new since `before`.
+fn tell(standing: &Standing, good: Option<&(Good, Timestamp)>, before: Option<&Entry>, left_out: usize, is_new: bool) {
+    let name = standing.source.apex.to_string();
+    let name = name.as_str();
+    let repeated = before.is_some_and(|before| before.standing.has_faults_of(standing));
+    if !repeated {
+        standing.errors.iter().chain(&standing.held).for_each(|fault| error!(zone = name, "{fault}"));
+        standing.warnings.iter().for_each(|fault| warn!(zone = name, "{fault}"));
     }
+    if left_out > 0 {
+        warn!(zone = name, left_out, "there are more faults");
+    }
+    match (good, before.and_then(|before| before.good.as_ref())) {
+        (Some((Good { zone: Some(zone), policy, .. }, _)), _) if is_new => {
+            let (serial, records) = (zone.serial(), zone.record_count());
+            info!(zone = name, %serial, records, pools = policy.pools.len(), "zone loaded");
+        }
+        (Some((good, _)), Some((Good { zone: Some(_), .. }, _))) if is_new && good.is_waiting() => {
+            info!(zone = name, "zone file is gone, the zone is no longer served");
+        }
+        (Some((good, _)), _) if is_new && !good.is_waiting() => {
+            info!(zone = name, pools = good.policy.pools.len(), "policy loaded, the zone comes by transfer");
+        }
+        (Some(_), _) => {}
+        (None, _) if repeated => {}
+        (None, Some((Good { zone: Some(zone), .. }, _))) => {
+            warn!(zone = name, serial = %zone.serial(), "zone not taken, the last good one is served");
+        }
+        (None, Some(_)) => warn!(zone = name, "policy not taken, the last good one holds"),
+        (None, None) => warn!(zone = name, "zone not taken, its queries get SERVFAIL"),
+    }
+}
 
+impl Entry {
     /// The policy, when it is of no zone that this server has by itself.
     fn waiting(&self) -> Option<(&Name, Arc<ZonePolicy>)> {
         let (good, _) = self.good.as_ref().filter(|(good, _)| good.is_waiting())?;
-        Some((&self.source.apex, Arc::clone(&good.policy)))
+        Some((&self.standing.source.apex, Arc::clone(&good.policy)))
     }
 
     fn to_publish(&self) -> ZoneSource {
         let good = self.good.as_ref().map(|(good, _)| good);
         ZoneSource {
-            apex: self.source.apex.clone(),
+            apex: self.standing.source.apex.clone(),
             zone: good.and_then(|good| good.zone.clone()),
             policy: good.map(|good| Arc::clone(&good.policy)).unwrap_or_default(),
         }
-    }
-
-    fn standing(&self) -> Standing {
-        let served = self.good.as_ref().and_then(|(good, loaded)| {
-            let zone = good.zone.as_ref()?;
-            Some(Served { serial: zone.serial(), records: zone.record_count(), loaded: *loaded })
-        });
-        let has_file = self.good.as_ref().is_none_or(|(good, _)| good.zone.is_some());
-        let (errors, held, warnings) = (self.errors.clone(), self.held.clone(), self.warnings.clone());
-        Standing { source: self.source.clone(), has_file, served, errors, held, warnings }
     }
 }
 
@@ -305,12 +329,77 @@ fn hold(file: &Path, losses: Vec<String>) -> Vec<Fault> {
 }
 
 /// What secondaries and caches would not notice, or take for old.
-fn serial_warning(file: &Path, old: &Good, new: &Good) -> Option<Fault> {
+fn serial_warning(file: &Path, old: &Good, new: &Good, same_records: bool) -> Option<Fault> {
     let (before, now) = (old.zone.as_ref()?.serial(), new.zone.as_ref()?.serial());
     let message = if now == before {
-        (old.digest != new.digest).then(|| format!("the zone has changed and its serial is still {now}; a higher one"))
+        (!same_records).then(|| format!("the zone has changed and its serial is still {now}; a higher one"))
     } else {
         (!now.is_after(before)).then(|| format!("the serial went from {before} back to {now}; a higher one"))
     };
     message.map(|message| Fault::whole(Severity::Warning, file, format!("{message} would tell secondaries")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reload::Overrides;
+    use crate::snapshot::Facts;
+
+    /// The zones a.test and b.test, read.
+    struct World {
+        folder: tempfile::TempDir,
+        loader: Loader,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let overrides = Overrides { zones: Some(folder.path().to_owned()), ..Overrides::default() };
+            let source = SettingsSource { overrides, ..SettingsSource::default() };
+            let settings = source.load().expect("settings");
+            let loader = Loader::new(source, settings, Publisher::new(Arc::default(), Facts::default()));
+            let mut world = Self { folder, loader };
+            ["a", "b"].iter().for_each(|zone| world.write(zone, 1));
+            let pass = world.loader.pass(Look::All);
+            assert_eq!((pass.changed.len(), pass.served), (2, 2), "{:?}", pass.faults);
+            world
+        }
+
+        fn write(&self, zone: &str, serial: u32) {
+            let text = format!("$TTL 60\n@ SOA ns host {serial} 1 1 1 30\n@ NS ns\nns A 192.0.2.1\n");
+            std::fs::write(self.path(&format!("{zone}.test.zone")), text).expect("a file");
+        }
+
+        fn path(&self, file: &str) -> PathBuf {
+            self.folder.path().join(file)
+        }
+
+        fn glance(&mut self, files: &[&str]) -> Option<Vec<String>> {
+            let touched = files.iter().map(|file| self.path(file)).collect();
+            let pass = self.loader.glance(&touched)?;
+            Some(pass.changed.iter().map(|change| change.zone.to_string()).collect())
+        }
+    }
+
+    #[test]
+    fn a_glance_reads_what_was_touched_and_nothing_else() {
+        let mut world = World::new();
+        ["a", "b"].iter().for_each(|zone| world.write(zone, 2));
+        assert_eq!(world.glance(&["a.test.zone", "a.test.zone.new"]), Some(vec!["a.test.".into()]));
+        assert_eq!(world.glance(&["b.test.toml"]), Some(vec!["b.test.".into()]), "its policy was touched, or came");
+    }
+
+    #[test]
+    fn what_comes_or_goes_takes_a_whole_look() {
+        let mut world = World::new();
+        world.write("c", 1);
+        assert_eq!(world.glance(&["c.test.zone"]), None, "a new zone");
+        assert_eq!(world.glance(&["d.test.zone"]), None, "no zone at all");
+        assert_eq!(world.glance(&["sub/a.test.zone"]), None, "another folder");
+        std::fs::remove_file(world.path("b.test.zone")).expect("its removal");
+        assert_eq!(world.glance(&["b.test.zone"]), None, "a zone that is gone");
+        world.write("a", 2);
+        assert_eq!(world.glance(&["a.test.zone", "b.test.zone", "c.test.zone"]), Some(vec!["a.test.".into()]));
+        assert_eq!(world.loader.overview().borrow().zones.len(), 2, "the others are left for a whole look");
+    }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::fault::{Fault, Severity};
 use crate::wire::Name;
@@ -23,15 +24,13 @@ pub const POLICY_ENDING: &str = "toml";
 
 const ROOT: &str = "root";
 
-/// The files of one zone.
+/// The files of one zone. Clones share them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// What the file name says.
     pub apex: Name,
     /// The zone file.
-    pub zone: PathBuf,
-    /// The policy, which need not exist.
-    pub policy: PathBuf,
+    pub zone: Arc<Path>,
 }
 
 impl Source {
@@ -45,7 +44,12 @@ impl Source {
         let apex = apex(stem).map_err(|fault| {
             format!("the file name is no name of a zone ({fault}); such as example.test.zone would be right")
         })?;
-        Ok(Self { apex, zone: zone.to_owned(), policy: zone.with_extension(POLICY_ENDING) })
+        Ok(Self { apex, zone: zone.into() })
+    }
+
+    /// The policy beside the zone file, which need not exist.
+    pub fn policy(&self) -> PathBuf {
+        self.zone.with_extension(POLICY_ENDING)
     }
 
     /// What is said of a policy that lies in its folder alone.
@@ -55,7 +59,7 @@ impl Source {
             "a policy without its zone; {zone} would have the records, or `from` in [transfer] their primaries, unless a \
              catalog lists the zone"
         );
-        Fault::whole(Severity::Warning, &self.policy, message)
+        Fault::whole(Severity::Warning, &self.policy(), message)
     }
 }
 
@@ -73,12 +77,20 @@ pub struct Listing {
 /// # Errors
 /// When the folder cannot be read.
 pub fn list(folder: &Path) -> io::Result<Listing> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        // Of a link it matters what it leads to; the type of anything else comes with its name.
+        let is_folder =
+            entry.map_or_else(|_| path.is_dir(), |kind| kind.is_dir() || kind.is_symlink() && path.is_dir());
+        if !is_folder && !is_hidden(&path) {
+            found.push(path);
+        }
+    }
     // Of two files for one apex, such as a%2Eb.zone beside a.b.zone, it must be the same each time that wins.
-    paths.sort();
+    found.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     let mut listing = Listing::default();
-    for path in paths.iter().filter(|path| !is_hidden(path) && !path.is_dir()) {
+    for path in &found {
         let is = |ending| path.extension().is_some_and(|extension| extension == ending);
         let is_orphan = is(POLICY_ENDING) && !path.with_extension(ZONE_ENDING).exists();
         if !is(ZONE_ENDING) && !is_orphan {

@@ -1,9 +1,12 @@
 //! How the zones stand: what is served of each, and what its files say now.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::change::Change;
 use super::fault::Fault;
+use super::load::Good;
 use super::source::Source;
 use crate::zone::Serial;
 
@@ -13,7 +16,7 @@ pub struct Overview {
     /// What is wrong with the settings and the zones folder.
     pub faults: Vec<Fault>,
     /// The zones by name.
-    pub zones: Vec<Standing>,
+    pub zones: Vec<Arc<Standing>>,
 }
 
 /// One zone.
@@ -31,6 +34,27 @@ pub struct Standing {
     pub held: Vec<Fault>,
     /// With what they are served.
     pub warnings: Vec<Fault>,
+}
+
+impl Standing {
+    /// Shows that this is served, since it was read.
+    pub(super) fn show(&mut self, good: Option<&(Good, Timestamp)>) {
+        self.has_file = good.is_none_or(|(good, _)| good.zone.is_some());
+        self.served = good.and_then(|(good, loaded)| {
+            let zone = good.zone.as_ref()?;
+            Some(Served { serial: zone.serial(), records: zone.record_count(), loaded: *loaded })
+        });
+    }
+
+    /// Whether what its file says now is what is served.
+    pub fn is_current(&self) -> bool {
+        self.served.is_some() && self.errors.is_empty() && self.held.is_empty()
+    }
+
+    /// Whether the same is wrong with both.
+    pub(super) fn has_faults_of(&self, other: &Self) -> bool {
+        (&self.errors, &self.held, &self.warnings) == (&other.errors, &other.held, &other.warnings)
+    }
 }
 
 /// What is served of a zone.

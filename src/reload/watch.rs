@@ -1,14 +1,14 @@
 //! What changed on the disk, told once it has settled.
 //!
 //! Folders are watched, not files: an editor that renames a new file over the old one, `cp`, `rsync` and `git checkout`
-//! then look alike. Events only say that it is time to look; [`Stamp`] says what has changed, so that none is trusted
-//! or missed.
+//! then look alike. Events only say that it is time to look, and where to look first; a [`Stamp`](super::stamp::Stamp) says
+//! what has changed, so that none is trusted or missed.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout};
 const SETTLE: Duration = Duration::from_millis(100);
 /// A folder that is never quiet is read after so long, so that a change is served within a second of its write.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// File times may be as coarse as a tick of the kernel (10 ms at 100 Hz).
-const TICK: Duration = Duration::from_millis(20);
+/// When more files than that are touched, it is no use to look at those before all others.
+const FEW: usize = 1000;
 
 /// What may change and matter. Paths are absolute, as events name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,9 +63,31 @@ impl Interest {
 #[derive(Debug)]
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
-    touched: Arc<Notify>,
-    interest: Arc<Mutex<Interest>>,
+    signal: Arc<Notify>,
+    heard: Arc<Mutex<Heard>>,
     folders: Vec<PathBuf>,
+}
+
+/// What the watcher's thread is told, and tells.
+#[derive(Debug, Default)]
+struct Heard {
+    interest: Interest,
+    touched: Touched,
+}
+
+/// Which files were touched, as far as is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// These, by their absolute paths.
+    Few(BTreeSet<PathBuf>),
+    /// Many, or events were lost.
+    Any,
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self::Few(BTreeSet::new())
+    }
 }
 
 impl Watch {
@@ -74,16 +96,14 @@ impl Watch {
     /// # Errors
     /// When the system gives no watcher.
     pub(super) fn new() -> notify::Result<Self> {
-        let (touched, interest) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Interest::default())));
-        let (signal, wanted) = (Arc::clone(&touched), Arc::clone(&interest));
+        let (signal, heard) = (Arc::new(Notify::new()), Arc::default());
+        let (wakes, hears) = (Arc::clone(&signal), Arc::clone(&heard));
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error stands for events that were lost, which is a reason to look, too.
-            if event.is_ok_and(|event| !is_change(&event, &lock(&wanted))) {
-                return;
+            if lock(&hears).hear(event.ok()) {
+                wakes.notify_one();
             }
-            signal.notify_one();
         })?;
-        Ok(Self { watcher, touched, interest, folders: Vec::new() })
+        Ok(Self { watcher, signal, heard, folders: Vec::new() })
     }
 
     /// Watches for this and nothing else, each folder anew: one that was taken away and made again has lost its watch, and
@@ -93,7 +113,7 @@ impl Watch {
     /// # Errors
     /// The folders that exist and yet cannot be watched, with the reason.
     pub(super) fn follow(&mut self, interest: &Interest) -> Vec<(PathBuf, notify::Error)> {
-        interest.clone_into(&mut lock(&self.interest));
+        interest.clone_into(&mut lock(&self.heard).interest);
         for folder in self.folders.drain(..) {
             // It fails when the folder is gone, and then there is nothing left to undo.
             let _ = self.watcher.unwatch(&folder);
@@ -109,75 +129,41 @@ impl Watch {
         refused
     }
 
-    /// Waits for a change, and then until it has settled.
-    pub(super) async fn settled(&self) {
-        self.touched.notified().await;
+    /// Waits for a change, and then until it has settled; says what was touched since it was asked last.
+    pub(super) async fn settled(&self) -> Touched {
+        self.signal.notified().await;
         let limit = Instant::now() + PATIENCE;
-        while Instant::now() < limit && timeout(SETTLE, self.touched.notified()).await.is_ok() {}
+        while Instant::now() < limit && timeout(SETTLE, self.signal.notified()).await.is_ok() {}
+        mem::take(&mut lock(&self.heard).touched)
     }
 }
 
-fn lock(interest: &Mutex<Interest>) -> MutexGuard<'_, Interest> {
-    interest.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_change(event: &Event, interest: &Interest) -> bool {
-    if event.need_rescan() || event.paths.is_empty() {
-        return true;
-    }
-    match event.kind {
+impl Heard {
+    /// Notes an event, of which there is none where events were lost; says whether it matters.
+    fn hear(&mut self, event: Option<Event>) -> bool {
+        let known = event.filter(|event| !event.need_rescan() && !event.paths.is_empty());
+        let Some(event) = known else {
+            self.touched = Touched::Any;
+            return true;
+        };
         // Opening and reading are also told, and our own reading must not wake us.
-        EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write) => false,
-        _ => event.paths.iter().any(|path| interest.holds(path)),
-    }
-}
-
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
-    file: Option<FileStamp>,
-    /// Whether the file may have changed while it was read.
-    fresh: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileStamp {
-    /// Device and inode.
-    identity: (u64, u64),
-    octets: u64,
-    modified: (i64, i64),
-    /// Times of modification can be set, as `rsync --times` does; this one cannot.
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// The state of a file that has been read since `start`; a file that does not exist has one, too.
-    pub(super) fn read_since(path: &Path, start: SystemTime) -> Self {
-        let file = FileStamp::of(path);
-        Self { file, fresh: file.is_some_and(|file| file.changed_at() + TICK >= start) }
-    }
-
-    /// Whether what was read then is sure to be what the file holds now.
-    pub(super) fn holds(&self, path: &Path) -> bool {
-        !self.fresh && self.file == FileStamp::of(path)
-    }
-}
-
-impl FileStamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
-            identity: (metadata.dev(), metadata.ino()),
-            octets: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-
-    fn changed_at(&self) -> SystemTime {
-        let (seconds, nanoseconds) = self.changed;
-        let since_epoch = Duration::new(seconds.try_into().unwrap_or(0), nanoseconds.try_into().unwrap_or(0));
-        SystemTime::UNIX_EPOCH + since_epoch
+        if matches!(event.kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write)) {
+            return false;
+        }
+        let interest = &self.interest;
+        let mut wanted = event.paths.into_iter().filter(|path| interest.holds(path)).peekable();
+        let matters = wanted.peek().is_some();
+        if let Touched::Few(touched) = &mut self.touched {
+            touched.extend(wanted);
+            if touched.len() > FEW {
+                self.touched = Touched::Any;
+            }
+        }
+        matters
     }
 }
 
@@ -255,22 +241,5 @@ mod tests {
         assert!(wakes(&watch).await, "the target of the link");
         fs::remove_file(&link).expect("the link goes");
         assert!(wakes(&watch).await, "the link itself");
-    }
-
-    #[test]
-    fn a_stamp_holds_only_for_the_state_that_was_read() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("a.zone");
-        let in_seconds = |seconds| SystemTime::now() + Duration::from_secs(seconds);
-        assert!(Stamp::read_since(&file, in_seconds(0)).holds(&file), "no file is a state, too");
-        fs::write(&file, "1").expect("a file");
-        let seen = Stamp::read_since(&file, in_seconds(60));
-        assert!(seen.holds(&file));
-        assert!(
-            !Stamp::read_since(&file, SystemTime::now()).holds(&file),
-            "it may have been written while it was read"
-        );
-        fs::write(&file, "12").expect("a write");
-        assert!(!seen.holds(&file));
     }
 }

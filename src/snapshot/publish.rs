@@ -96,7 +96,9 @@ impl Publisher {
 
     /// Lays these policies, whose zones have no file and no primaries, over zones that a catalog lists.
     pub fn replace_waiting(&self, policies: BTreeMap<Name, Arc<ZonePolicy>>) {
-        self.merge(|writer| writer.sources.waiting = policies);
+        if self.lock().sources.waiting != policies {
+            self.merge(|writer| writer.sources.waiting = policies);
+        }
     }
 
     /// Serves these zones beside those that files configure: what catalogs list, each with its primaries.

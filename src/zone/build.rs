@@ -1,9 +1,11 @@
 //! Records to a zone: sort, give each name a node, lay the RRsets down as wire.
 
+use std::borrow::Cow;
+
 use super::denial::{Denial, Nsec3Chain, Nsec3Entry, hash_of_owner};
 use super::index::Index;
 use super::octets::Octets;
-use super::order::{Key, Order};
+use super::order::{Key, Order, kind, record};
 use super::records::Records;
 use super::rrset::{Rrset, RrsetWriter};
 use super::serial::Serial;
@@ -31,18 +33,28 @@ impl Zone {
     /// # Errors
     /// When there is no SOA, or the zone is larger than its offsets can say.
     pub fn build(apex: &Name, records: &Records) -> Result<Self, BuildError> {
+        Self::make(apex, Cow::Borrowed(records))
+    }
+
+    /// The same of records that nobody else needs: their memory is given back while that of the zone grows.
+    ///
+    /// # Errors
+    /// As [`Zone::build`].
+    pub fn build_from(apex: &Name, records: Records) -> Result<Self, BuildError> {
+        Self::make(apex, Cow::Owned(records))
+    }
+
+    fn make(apex: &Name, records: Cow<'_, Records>) -> Result<Self, BuildError> {
         let apex = apex.to_lower();
-        let order = Order::of(apex.borrow(), records);
-        let mut builder = Builder::new(&apex, &order);
-        for owner in order.owners() {
-            builder.add_owner(owner)?;
-        }
+        let mut builder = Builder::new(&apex, &records);
+        let mut order = Order::of(apex.borrow(), records);
+        order.each_owner(|records, keys| builder.add_owner(records, keys))?;
+        drop(order);
         builder.finish(apex)
     }
 }
 
-struct Builder<'r> {
-    order: &'r Order<'r>,
+struct Builder {
     apex_labels: usize,
     arena: Octets,
     /// The RRsets of NSEC3 records, which go behind the nodes.
@@ -58,14 +70,12 @@ struct Builder<'r> {
     record_count: usize,
 }
 
-impl<'r> Builder<'r> {
-    fn new(apex: &Name, order: &'r Order<'r>) -> Self {
-        let records = order.records;
+impl Builder {
+    fn new(apex: &Name, records: &Records) -> Self {
         // Each record has its octets, a header, and at most an RRset's and a node's. Names that only something below them
         // makes exist come on top; they are few, or the arena grows.
         let room = records.octets() + records.len() * (12 + 8 + NODE_HEADER) + (64 << 10);
         Self {
-            order,
             apex_labels: apex.borrow().label_count(),
             arena: Octets::with_capacity(if records.len() < FEW { records.octets() } else { room }),
             links: Octets::with_capacity(0),
@@ -80,18 +90,18 @@ impl<'r> Builder<'r> {
         }
     }
 
-    fn add_owner(&mut self, keys: &[Key]) -> Result<(), BuildError> {
-        let owner = self.order.record(&keys[0]).owner;
+    fn add_owner(&mut self, records: &Records, keys: &[Key]) -> Result<(), BuildError> {
+        let owner = record(records, keys[0]).owner;
         if self.nodes == 0 && owner.label_count() != self.apex_labels {
             return Err(BuildError::NoSoa);
         }
-        let has = |rtype| keys.iter().any(|key| self.order.kind(key) == (rtype, false));
+        let has = |rtype| keys.iter().any(|key| kind(records, *key) == (rtype, false));
         let (cut, dname, nsec) = (has(Type::NS), has(Type::DNAME), has(Type::NSEC));
-        if keys.iter().all(|key| self.order.kind(key).0 == Type::NSEC3)
+        if keys.iter().all(|key| kind(records, *key).0 == Type::NSEC3)
             && let Some(hash) = hash_of_owner(owner)
         {
             let at = self.links.len() as u32;
-            let rrsets = add_rrsets(self.order, keys, &mut self.links, &mut self.record_count)?;
+            let rrsets = add_rrsets(records, keys, &mut self.links, &mut self.record_count)?;
             self.nsec3.push(Nsec3Entry { hash, at, rrsets });
             return Ok(());
         }
@@ -100,7 +110,7 @@ impl<'r> Builder<'r> {
         self.add_missing_ancestors(&name);
         let node = self.add_node(&name, name.labels());
         self.name = std::mem::replace(&mut self.last, name);
-        let rrsets = add_rrsets(self.order, keys, &mut self.arena, &mut self.record_count)?;
+        let rrsets = add_rrsets(records, keys, &mut self.arena, &mut self.record_count)?;
         let header = &mut self.arena[node.0 as usize..][..NODE_HEADER];
         header[2..].copy_from_slice(&rrsets.to_le_bytes());
         if cut && node != NodeId::APEX {
@@ -184,17 +194,17 @@ impl<'r> Builder<'r> {
 }
 
 /// Lays down the RRsets of one owner, whose keys are in order of type, and returns how many there are.
-fn add_rrsets(order: &Order<'_>, keys: &[Key], arena: &mut Octets, count: &mut usize) -> Result<u16, BuildError> {
+fn add_rrsets(records: &Records, keys: &[Key], arena: &mut Octets, count: &mut usize) -> Result<u16, BuildError> {
     let mut rrsets = 0;
-    for rrset in keys.chunk_by(|a, b| order.kind(a) == order.kind(b)) {
-        let ttl = rrset.iter().map(|key| order.record(key).ttl).min().expect("a chunk is never empty");
-        let rtype = order.record(&rrset[0]).rtype;
+    for rrset in keys.chunk_by(|a, b| kind(records, *a) == kind(records, *b)) {
+        let ttl = rrset.iter().map(|key| record(records, *key).ttl).min().expect("a chunk is never empty");
+        let rtype = record(records, rrset[0]).rtype;
         let mut writer = RrsetWriter::begin(arena, rtype, ttl);
         if let [only] = rrset {
-            writer.push(order.record(only).rdata);
+            writer.push(record(records, *only).rdata);
             *count += 1;
         } else {
-            for rdata in distinct(rrset.iter().map(|key| order.record(key).rdata).collect()) {
+            for rdata in distinct(rrset.iter().map(|key| record(records, *key).rdata).collect()) {
                 if !writer.push(rdata) {
                     return Err(BuildError::TooMany);
                 }

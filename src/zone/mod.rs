@@ -5,6 +5,7 @@
 //!                          └──────set────► Zone (immutable, RRsets as wire in one arena) ──► Image, as others get it ──► Difference
 //! ```
 
+mod blocks;
 mod build;
 mod check;
 mod denial;

@@ -57,6 +57,14 @@ impl Octets {
         }
     }
 
+    /// Forgets what lies behind the first `len` octets.
+    pub(super) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Heap(vec) => vec.truncate(len),
+            Self::Pages { len: all, .. } => *all = len.min(*all),
+        }
+    }
+
     /// Gives back what was kept for more.
     pub(super) fn shrink(&mut self) {
         if let Self::Heap(vec) = self {
@@ -107,6 +115,7 @@ mod tests {
                 octets.extend_from_slice(&block);
             }
             octets.shrink();
+            octets.truncate(6_000_000);
             assert_eq!(octets.len(), 5_000_000);
             assert!(octets.chunks(block.len()).all(|chunk| chunk == block), "with room for {capacity}");
         }

@@ -1,5 +1,6 @@
 //! The records of a zone in canonical order (RFC 4034 section 6): by owner, then by type, then as they came.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::records::{Record, Records};
@@ -7,8 +8,10 @@ use crate::wire::{Class, NameRef, Type};
 
 /// The records of class IN at or below the apex, in order.
 pub(super) struct Order<'r> {
-    pub(super) records: &'r Records,
-    sorted: Vec<Key>,
+    /// Those that are its own it gives back one by one where it can.
+    pub(super) records: Cow<'r, Records>,
+    /// `None` when the owners come in order as they are, which is how programs write zones.
+    sorted: Option<Vec<Key>>,
 }
 
 /// One record, by its place among the records.
@@ -17,49 +20,98 @@ pub(super) struct Key(u32);
 
 impl<'r> Order<'r> {
     /// Sorts the records; `apex` is in lower case.
-    pub(super) fn of(apex: NameRef<'_>, records: &'r Records) -> Self {
-        let mut order = Self { records, sorted: Vec::new() };
-        let mut owners = Owners::default();
-        let mut keys: Vec<OwnerKey> = Vec::with_capacity(records.len());
-        let mut last: Option<(NameRef<'_>, OwnerKey)> = None;
-        for (index, record) in records.iter().enumerate() {
-            let owner = match last {
-                Some((name, owner)) if name.as_bytes() == record.owner.as_bytes() => owner,
-                _ if !record.owner.is_within(apex) => continue,
-                _ => owners.add(&record.owner.as_bytes()[..record.owner.len() - apex.len()]),
-            };
-            last = Some((record.owner, owner));
-            if record.class == Class::IN {
-                keys.push(OwnerKey { record: Key(index as u32), ..owner });
+    pub(super) fn of(apex: NameRef<'_>, records: Cow<'r, Records>) -> Self {
+        let sorted = (!is_in_order(apex, &records)).then(|| sorted(apex, &records));
+        Self { records, sorted }
+    }
+
+    /// Hands over the records, and the keys of those of one owner after those of another.
+    pub(super) fn each_owner<E>(&mut self, mut take: impl FnMut(&Records, &[Key]) -> Result<(), E>) -> Result<(), E> {
+        let same = |records: &Records, a: Key, b: Key| record(records, a).owner == record(records, b).owner;
+        if let Some(sorted) = &self.sorted {
+            let records = &*self.records;
+            return sorted.chunk_by(|a, b| same(records, *a, *b)).try_for_each(|keys| take(records, keys));
+        }
+        let (mut keys, all) = (Vec::new(), self.records.len());
+        let mut next = 0;
+        while next < all {
+            let records = &*self.records;
+            let first = Key(next as u32);
+            keys.clear();
+            while next < all && same(records, first, Key(next as u32)) {
+                keys.push(Key(next as u32));
+                next += 1;
+            }
+            if keys.len() > 1 {
+                keys.sort_unstable_by_key(|key| (kind(records, *key), *key));
+            }
+            take(records, &keys)?;
+            if next % RELEASE < keys.len()
+                && next < all
+                && let Cow::Owned(records) = &mut self.records
+            {
+                records.release_before(next);
             }
         }
-        keys.sort_unstable_by(|a, b| {
-            let kind = |key: &OwnerKey| (order.kind(&key.record), key.record);
-            owners.compare(a, b).then_with(|| kind(a).cmp(&kind(b)))
-        });
-        order.sorted = keys.into_iter().map(|key| key.record).collect();
-        order.sorted.shrink_to_fit();
-        order
+        Ok(())
     }
+}
 
-    /// The records of one owner after those of another.
-    pub(super) fn owners(&self) -> impl Iterator<Item = &[Key]> {
-        self.sorted.chunk_by(|a, b| self.record(a).owner == self.record(b).owner)
+/// The record of a key.
+pub(super) fn record(records: &Records, key: Key) -> Record<'_> {
+    records.at(key.0 as usize)
+}
+
+/// The type that a record is of or, being a signature, covers; and whether it is one.
+pub(super) fn kind(records: &Records, key: Key) -> (Type, bool) {
+    let record = record(records, key);
+    match record.rdata.first_chunk::<2>() {
+        Some(&covers) if record.rtype == Type::RRSIG => (Type(u16::from_be_bytes(covers)), true),
+        _ => (record.rtype, record.rtype == Type::RRSIG),
     }
+}
 
-    /// The record of a key.
-    pub(super) fn record(&self, key: &Key) -> Record<'r> {
-        self.records.at(key.0 as usize)
-    }
+/// Records after which those before are given back.
+const RELEASE: usize = 1 << 16;
 
-    /// The type that a record is of or, being a signature, covers; and whether it is one.
-    pub(super) fn kind(&self, key: &Key) -> (Type, bool) {
-        let record = self.record(key);
-        match record.rdata.first_chunk::<2>() {
-            Some(&covers) if record.rtype == Type::RRSIG => (Type(u16::from_be_bytes(covers)), true),
-            _ => (record.rtype, record.rtype == Type::RRSIG),
+/// The records that are not left out, sorted.
+fn sorted(apex: NameRef<'_>, records: &Records) -> Vec<Key> {
+    let mut owners = Owners::default();
+    let mut keys: Vec<OwnerKey> = Vec::with_capacity(records.len());
+    let mut last: Option<(NameRef<'_>, OwnerKey)> = None;
+    for (index, record) in records.iter().enumerate() {
+        let owner = match last {
+            Some((name, owner)) if name.as_bytes() == record.owner.as_bytes() => owner,
+            _ if !record.owner.is_within(apex) => continue,
+            _ => owners.add(&record.owner.as_bytes()[..record.owner.len() - apex.len()]),
+        };
+        last = Some((record.owner, owner));
+        if record.class == Class::IN {
+            keys.push(OwnerKey { record: Key(index as u32), ..owner });
         }
     }
+    keys.sort_unstable_by(|a, b| {
+        let kind = |key: &OwnerKey| (kind(records, key.record), key.record);
+        owners.compare(a, b).then_with(|| kind(a).cmp(&kind(b)))
+    });
+    let mut sorted: Vec<Key> = keys.into_iter().map(|key| key.record).collect();
+    sorted.shrink_to_fit();
+    sorted
+}
+
+/// Whether the owners come in order, and nothing is to be left out.
+fn is_in_order(apex: NameRef<'_>, records: &Records) -> bool {
+    let mut last: Option<NameRef<'_>> = None;
+    let in_order = records.iter().all(|record| {
+        let follows = match last {
+            None => record.owner == apex,
+            Some(last) => last.as_bytes() == record.owner.as_bytes() || last <= record.owner,
+        };
+        last = Some(record.owner);
+        follows && record.class == Class::IN
+    });
+    // All names below the apex stand together in the order, right behind it.
+    in_order && last.is_none_or(|last| last.is_within(apex))
 }
 
 /// The owners below the apex, their labels from the right, as octets that compare as names do.

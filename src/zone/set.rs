@@ -17,9 +17,11 @@ pub struct ZoneSet<T> {
 impl<T> ZoneSet<T> {
     /// A set of these zones. Of two with the same apex the later one stays.
     pub fn new(zones: impl IntoIterator<Item = (Name, T)>) -> Self {
+        let zones = zones.into_iter();
+        let (count, _) = zones.size_hint();
         let mut set = Self {
-            entries: Vec::new(),
-            index: HashTable::new(),
+            entries: Vec::with_capacity(count),
+            index: HashTable::with_capacity(count),
             hashing: foldhash::fast::RandomState::default(),
             depths: 0,
         };

@@ -21,7 +21,7 @@ fn world() -> (Arc<Snapshot>, Vec<Name>) {
     let mut source = |apex: &str| {
         let apex = name(apex.as_bytes());
         let file = folder.join(format!("{}zone", apex.borrow()));
-        let loaded = text::read_file(&file, Some(&apex), &text::Limits::default());
+        let loaded = text::read_file(&file, Some(&apex), &text::Limits::default(), &|_| {});
         assert_eq!(loaded.faults.errors(), 0, "{:?}", loaded.faults);
         names.extend(loaded.records.iter().map(|record| record.owner.to_name()));
         let policy = std::fs::read_to_string(folder.join(format!("{}toml", apex.borrow()))).unwrap_or_default();

@@ -15,7 +15,8 @@ use crate::config;
 use crate::drain::{self, Drain, Drains, Kept, Moment};
 use crate::net::Prefix;
 use crate::reload::keep;
-use crate::reload::watch::{Interest, Stamp};
+use crate::reload::stamp::Stamp;
+use crate::reload::watch::Interest;
 use crate::snapshot::Publisher;
 use crate::wire::Name;
 

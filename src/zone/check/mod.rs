@@ -26,9 +26,10 @@ use owners::Owners;
 
 /// Reads a zone file and, when its text is without errors, checks the zone.
 ///
-/// Without `apex` the first record must be the SOA, and its owner is the zone's name.
-pub fn load(path: &Path, apex: Option<&Name>, limits: &Limits) -> Loaded {
-    let mut loaded = read_file(path, apex, limits);
+/// Without `apex` the first record must be the SOA, and its owner is the zone's name. `told` hears now and then how many
+/// octets more of the file have been read.
+pub fn load(path: &Path, apex: Option<&Name>, limits: &Limits, told: &dyn Fn(u64)) -> Loaded {
+    let mut loaded = read_file(path, apex, limits, told);
     if loaded.faults.errors() == 0 {
         check(&loaded.apex, &loaded.records, &loaded.files, &mut loaded.faults);
     }

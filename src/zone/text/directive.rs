@@ -61,6 +61,12 @@ impl Loader<'_> {
             return refuse(format!("more than {} files included", self.limits.includes), "fewer");
         };
         let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if let [zone_file] = &mut *self.open
+            && let Ok(real) = zone_file.canonicalize()
+        {
+            // Asked for only here, because most zones include nothing, and each look at a folder above costs a system call.
+            *zone_file = real;
+        }
         if self.open.contains(&canonical) {
             return refuse(format!("{} includes itself", path.display()), "no circle of files");
         }

@@ -1,6 +1,8 @@
 //! Entries into records: owners, TTLs, classes and types, and the directives.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +12,15 @@ use super::scanner::{Scanner, Token};
 use super::value::seconds;
 use super::{Limits, Loaded};
 use crate::wire::{Class, Name, NameRef, Type};
+use crate::zone::octets::Octets;
 use crate::zone::record_types::is_data;
 use crate::zone::{Place, Record, Records};
 
-pub(super) fn read_file(path: &Path, apex: Option<&Name>, limits: &Limits) -> Loaded {
-    let mut loader = Loader::new(path, apex, limits);
+pub(super) fn read_file(path: &Path, apex: Option<&Name>, limits: &Limits, told: &dyn Fn(u64)) -> Loaded {
+    let mut loader = Loader { told, ..Loader::new(path, apex, limits) };
     match read_regular(path) {
         Ok(text) => {
-            loader.open.extend(path.canonicalize());
+            loader.open.push(path.to_owned());
             loader.read(&text, 0, loader.first_origin());
         }
         Err(error) => {
@@ -45,11 +48,14 @@ pub(super) struct Loader<'l> {
     /// The last TTL that was written out, for files without `$TTL`.
     last_ttl: Option<u32>,
     told_of_last_ttl: bool,
-    /// The files that are being read, the included inside the including, to find circles.
+    /// The files that are being read, the included inside the including, to find circles. Where there are any, the first
+    /// is the zone file as it was named.
     pub(super) open: Vec<PathBuf>,
     pub(super) includes: usize,
     pub(super) generated: u32,
     pub(super) rdata: Vec<u8>,
+    /// Hears of progress in the zone file.
+    told: &'l dyn Fn(u64),
 }
 
 /// One file while it is read.
@@ -85,6 +91,7 @@ impl<'l> Loader<'l> {
             includes: 0,
             generated: 0,
             rdata: Vec::new(),
+            told: &|_| {},
         }
     }
 
@@ -121,7 +128,13 @@ impl<'l> Loader<'l> {
             None => text,
         };
         let mut source = Source { file, scanner: Scanner::new(text), origin, owner: Vec::new(), in_zone: true };
+        let mut told = 0;
         while !source.scanner.is_at_end() {
+            let read = source.scanner.offset();
+            if file == 0 && read >= told + TOLD {
+                (self.told)((read - told) as u64);
+                told = read;
+            }
             let told = self.entry(&mut source).err().map(|blame| {
                 let spot = blame.spot;
                 self.fault(file, Severity::Error, blame);
@@ -130,6 +143,9 @@ impl<'l> Loader<'l> {
             if let Some(blame) = source.scanner.end_entry().filter(|blame| Some(blame.spot) != told) {
                 self.fault(file, Severity::Error, blame);
             }
+        }
+        if file == 0 {
+            (self.told)((text.len() - told) as u64);
         }
     }
 
@@ -291,19 +307,37 @@ fn hint_at_indent(blame: Blame, first: Token<'_>, blank: bool) -> Blame {
 }
 
 /// Reads a file whole, but nothing that could block or never end.
-pub(super) fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
+pub(super) fn read_regular(path: &Path) -> io::Result<Octets> {
+    // Whoever opens a pipe would wait for its other end.
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let known = file.metadata()?;
+    if !known.is_file() {
+        return Err(io::Error::other("not a regular file"));
     }
-    fs::read(path)
+    // What is added to it meanwhile is a change, and read as such.
+    let mut text = Octets::zeroed(known.len() as usize);
+    let mut read = 0;
+    while read < text.len() {
+        match file.read(&mut text[read..]) {
+            Ok(0) => text.truncate(read),
+            Ok(octets) => read += octets,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(text)
 }
 
+/// Octets after which progress is told.
+const TOLD: usize = 1 << 20;
 const WHOLE_FILE: Spot = Spot { line: 0, column: 0 };
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const A_TYPE: &str = "a record type such as A or TYPE65280";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::{print, read_bytes, read_file};
     use super::*;
 
@@ -425,7 +459,7 @@ mod tests {
         write("sub/one", "x A 192.0.2.3\n$ORIGIN q\n$INCLUDE \"two\"\n");
         write("sub/two", "y A 192.0.2\ny A 192.0.2.4\n$INCLUDE ../main.zone\n$INCLUDE none\n$INCLUDE .\n");
         let apex = Name::from_text(b"e.test").unwrap();
-        let loaded = read_file(&folder.path().join("main.zone"), Some(&apex), &Limits::default());
+        let loaded = read_file(&folder.path().join("main.zone"), Some(&apex), &Limits::default(), &|_| {});
         let owners: Vec<String> = loaded.records.iter().map(|record| record.owner.to_string()).collect();
         assert_eq!(owners, ["e.test.", "w.e.test.", "x.o.e.test.", "y.q.o.e.test.", "w.e.test.", "v.e.test."]);
         assert_eq!(loaded.records.at(3).place, Place { file: 2, line: 2 });
@@ -442,7 +476,7 @@ mod tests {
             read_bytes(b"$TTL 1\n$GENERATE 0-2147483647 a$ A 192.0.2.1\n", Path::new("z"), Some(&apex), &limits);
         assert_eq!((loaded.records.len(), loaded.faults.errors()), (10, 1));
         assert_eq!(load(b"$INCLUDE /etc/passwd\n").faults.errors(), 1);
-        let missing = read_file(Path::new("/nonexistent/z"), None, &Limits::default());
+        let missing = read_file(Path::new("/nonexistent/z"), None, &Limits::default(), &|_| {});
         assert_eq!(missing.faults.errors(), 1);
     }
 

@@ -69,9 +69,10 @@ pub struct Loaded {
 
 /// Reads a zone file and the files that it includes.
 ///
-/// Without `apex` the first record must be the SOA, and its owner is the zone's name.
-pub fn read_file(path: &Path, apex: Option<&Name>, limits: &Limits) -> Loaded {
-    loader::read_file(path, apex, limits)
+/// Without `apex` the first record must be the SOA, and its owner is the zone's name. `told` hears now and then how many
+/// octets more of the zone file have been read.
+pub fn read_file(path: &Path, apex: Option<&Name>, limits: &Limits, told: &dyn Fn(u64)) -> Loaded {
+    loader::read_file(path, apex, limits, told)
 }
 
 /// Reads a zone from memory; `path` is what faults call it, and `$INCLUDE` is a fault.

@@ -57,6 +57,11 @@ impl<'a> Scanner<'a> {
         self.at >= self.text.len()
     }
 
+    /// How many octets are used up.
+    pub(super) fn offset(&self) -> usize {
+        self.at
+    }
+
     /// Whether the entry begins with white space, that is, without an owner. Only at the start of an entry.
     pub(super) fn begins_blank(&self) -> bool {
         matches!(self.text.get(self.at), Some(b' ' | b'\t'))
