@@ -102,8 +102,7 @@ impl Buckets {
         let line = (((hash >> 32) * self.lines.len() as u64) >> 32) as usize;
         let (buckets, tag) = (&mut self.lines[line].0, hash as u32 | 1);
         let place = buckets.iter().position(|bucket| bucket.tag == tag).unwrap_or_else(|| {
-            let newest = buckets.iter().map(|bucket| bucket.at).max().unwrap_or(0);
-            let worth = |bucket: &Bucket| (bucket.tag != 0, newest - bucket.at == 0, u32::MAX - bucket.left);
+            let worth = |bucket: &Bucket| (bucket.tag != 0, bucket.at, u32::MAX - bucket.left);
             let least = (0..BUCKETS).min_by_key(|place| worth(&buckets[*place])).expect("a line has buckets");
             buckets[least] = Bucket { tag, ..Bucket::default() };
             least

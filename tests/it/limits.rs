@@ -151,31 +151,62 @@ fn no_datagram_is_larger_than_is_safe_without_a_cookie() {
     let scratch = Scratch::new();
     let strings =
         "\"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\" ";
-    let large = format!("{}large TXT {}\n", zone_text(1, "192.0.2.1"), strings.repeat(25));
-    scratch.write("zones/example.test.zone", &large);
+    let zone = format!("{}large TXT {}\n", zone_text(1, "192.0.2.1"), strings.repeat(25));
+    scratch.write("zones/example.test.zone", &zone);
     scratch.write("kofn.toml", "[limits]\nudp_payload = 4096\n");
     let server = Server::start(scratch);
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(DEADLINE)).expect("an option");
-    let ask = |cookie: &[u8], to: SocketAddr| {
-        let mut query = b"\0\x01\0\0\0\x01\0\0\0\0\0\x01\x05large\x07example\x04test\0\0\x10\0\x01".to_vec();
-        query.extend(b"\0\0\x29\x10\0\0\0\0\0");
-        query.extend((4 + cookie.len() as u16).to_be_bytes());
-        query.extend([&[0, 10, 0, cookie.len() as u8], cookie].concat());
-        socket.send_to(&query, to).expect("sent");
-        let mut reply = vec![0; 65_535];
-        let octets = socket.recv(&mut reply).expect("a reply");
-        reply.truncate(octets);
-        reply
+    let large = |cookie: &[u8]| {
+        let question = b"\0\x01\0\0\0\x01\0\0\0\0\0\x01\x05large\x07example\x04test\0\0\x10\0\x01";
+        ask_with(server.client.0, question, cookie)
     };
-    let first = ask(b"abcdefgh", server.client.0);
+    let first = large(b"abcdefgh");
     assert!(first.len() <= 1232 && first[2] & 2 != 0, "{} octets", first.len());
     // The option stands last.
     let cookie = first[first.len() - 24..].to_vec();
     assert_eq!(&cookie[..8], b"abcdefgh");
-    let full = ask(&cookie, server.client.0);
+    let full = large(&cookie);
     assert!(full.len() > 2500 && full[2] & 2 == 0, "{} octets", full.len());
     let mut forged = cookie;
     forged[23] ^= 1;
-    assert!(ask(&forged, server.client.0).len() <= 1232);
+    assert!(large(&forged).len() <= 1232);
+}
+
+#[test]
+fn differences_by_udp_are_bound_alike() {
+    let scratch = Scratch::new();
+    scratch.write("zones/example.test.zone", &zone_text(1, "192.0.2.1"));
+    scratch.write("zones/example.test.toml", "[transfer]\nto = [\"127.0.0.1\"]\n");
+    scratch.write("kofn.toml", "[limits]\nudp_payload = 4096\n");
+    let server = Server::start(scratch);
+    let added: String = (0..80).map(|host| format!("added{host} A 192.0.2.{host}\n")).collect();
+    server.scratch.write("zones/example.test.zone", &format!("{}{added}", zone_text(2, "192.0.2.1")));
+    // IXFR since serial 1: its SOA stands in the authority section.
+    let mut since_1 = b"\0\x01\0\0\0\x01\0\0\0\x01\0\x01\x07example\x04test\0\0\xfb\0\x01".to_vec();
+    since_1.extend(b"\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x16\0\0\0\0\0\x01");
+    since_1.extend([0; 16]);
+    let soa = b"\0\x01\0\0\0\x01\0\0\0\0\0\x01\x07example\x04test\0\0\x06\0\x01";
+    let first = ask_with(server.client.0, soa, b"abcdefgh");
+    let cookie = first[first.len() - 24..].to_vec();
+    eventually("the difference in one datagram", || {
+        let reply = ask_with(server.client.0, &since_1, &cookie);
+        (reply.len() > 1500 && reply[3] & 15 == 0).then_some(())
+    });
+    // Without a cookie of ours only the new SOA goes by UDP, and the secondary comes by TCP (RFC 1995 section 2).
+    let reply = ask_with(server.client.0, &since_1, b"abcdefgh");
+    assert!(reply.len() < 200 && reply[7] == 1, "{} octets, {} records", reply.len(), reply[7]);
+}
+
+/// Sends what has room for an OPT record, with one for 4096 octets that carries a cookie, by UDP.
+fn ask_with(server: SocketAddr, question: &[u8], cookie: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(DEADLINE)).expect("an option");
+    let mut query = question.to_vec();
+    query.extend(b"\0\0\x29\x10\0\0\0\0\0");
+    query.extend((4 + cookie.len() as u16).to_be_bytes());
+    query.extend([&[0, 10, 0, cookie.len() as u8], cookie].concat());
+    socket.send_to(&query, server).expect("sent");
+    let mut reply = vec![0; 65_535];
+    let octets = socket.recv(&mut reply).expect("a reply");
+    reply.truncate(octets);
+    reply
 }
