@@ -108,7 +108,6 @@ impl Estate {
         passed.push((CONTROL.into(), control.listener.try_clone()?.into()));
         passed.push((LOCK.into(), control.ownership.copy()?));
         passed.push((GIVER.into(), giver.try_clone()?.into()));
-        passed.push((LOG.into(), io::stderr().as_fd().try_clone_to_owned()?));
         Ok(Self { passed, watchdog })
     }
 
@@ -116,7 +115,9 @@ impl Estate {
     pub(super) async fn lend(&self, custody: &Custody) -> io::Result<Offer> {
         custody.let_go().await;
         let copy = |(name, descriptor): &Passed| Ok((name.clone(), descriptor.try_clone()?));
-        let passed = self.passed.iter().map(copy).collect::<io::Result<_>>()?;
+        let mut passed = self.passed.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
+        // As it is now: the log of a process that has taken over goes where that of the one before went.
+        passed.push((LOG.into(), io::stderr().as_fd().try_clone_to_owned()?));
         Ok(Offer { passed, watchdog: self.watchdog })
     }
 }
