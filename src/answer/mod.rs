@@ -35,7 +35,7 @@ use crate::wire::{
 };
 use dealer::{Cursors, Scratch};
 use lookup::Lookup;
-use rate::Verdict;
+use rate::{Buckets, Verdict};
 use reply::{Full, Reply};
 
 /// What is to be done with a message.
@@ -85,8 +85,7 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     {
         return Outcome::Defer;
     }
-    let proven =
-        client.transport == Transport::Udp && edns.as_ref().is_some_and(|edns| is_proven(edns, client, snapshot));
+    let proven = edns.as_ref().is_some_and(|edns| edns.cookie.is_some() && is_proven(edns, client, snapshot));
     let limit = limit(client.transport, edns.as_ref(), proven, &snapshot.settings).min(buffer.len());
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
     let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
@@ -104,16 +103,10 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
         }
     };
     let mut exceeded = false;
-    let rates = &snapshot.settings.rate_limit;
-    if rates.on
-        && client.transport == Transport::Udp
-        && !proven
-        && reply.octets() > rates.ratio * message.len()
-        && let Some(buckets) = buckets
-    {
-        match buckets.judge(rates, snapshot.settings.workers, client, label) {
+    if snapshot.settings.rate_limit.on && !proven {
+        match restrain(buckets.as_mut(), snapshot, client, (message.len(), reply.octets()), label) {
             Verdict::Send => {}
-            _ if rates.dry_run => exceeded = true,
+            Verdict::Exceed => exceeded = true,
             Verdict::Slip => {
                 reply.truncate();
                 label = Label::Slip;
@@ -127,6 +120,26 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     let truncated = reply.is_truncated();
     let qtype = question.map_or(QueryType::None, |question| QueryType::of(question.qtype.0));
     Outcome::Reply { len: reply.finish(reply_edns.as_ref()), label, qtype, truncated, exceeded }
+}
+
+/// What is to become of a reply where rates are limited. Out of the way of all queries where they are not.
+#[cold]
+#[inline(never)]
+fn restrain(
+    buckets: Option<&mut Buckets>,
+    snapshot: &Snapshot,
+    client: &Client,
+    (asked, replied): (usize, usize),
+    label: Label,
+) -> Verdict {
+    let (limit, workers) = (&snapshot.settings.rate_limit, snapshot.settings.workers);
+    let verdict = match buckets {
+        Some(buckets) if client.transport == Transport::Udp && replied > limit.ratio * asked => {
+            buckets.judge(limit, workers, client, label)
+        }
+        _ => Verdict::Send,
+    };
+    if limit.dry_run && verdict != Verdict::Send { Verdict::Exceed } else { verdict }
 }
 
 /// What can be said before any zone is looked at; `None` when the question is to be answered.
@@ -162,10 +175,12 @@ fn must_prove(edns: &Edns<'_>, client: &Client, settings: &Settings) -> bool {
 }
 
 /// Whether the client has shown that its address is its own. Looked at only where something depends on it.
+#[inline(never)]
 fn is_proven(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -> bool {
     let settings = &snapshot.settings;
     let large = edns.payload.min(settings.limits.udp_payload) > UNPROVEN_UDP;
-    (large || settings.rate_limit.on || settings.cookies.require) && cookie::is_proven(edns, client, snapshot)
+    let matters = large || settings.rate_limit.on || settings.cookies.require;
+    matters && client.transport == Transport::Udp && cookie::is_proven(edns, client, snapshot)
 }
 
 /// One question that is to be answered.

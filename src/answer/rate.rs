@@ -33,6 +33,8 @@ pub(super) struct Buckets {
 pub(super) enum Verdict {
     /// It is sent.
     Send,
+    /// It is sent, and would not be if limits were not only tried.
+    Exceed,
     /// It is sent without its records.
     Slip,
     /// It is not sent.
@@ -199,11 +201,9 @@ mod tests {
 
     /// How many of so many answers are sent, slipped and dropped.
     fn of(times: u32, buckets: &mut Buckets, limit: &RateLimit, client: &Client) -> [usize; 3] {
-        let mut counts = [0; 3];
-        for _ in 0..times {
-            counts[buckets.judge(limit, 1, client, Outcome::Answer) as usize] += 1;
-        }
-        counts
+        let verdicts: Vec<_> = (0..times).map(|_| buckets.judge(limit, 1, client, Outcome::Answer)).collect();
+        let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+        [Verdict::Send, Verdict::Slip, Verdict::Drop].map(count)
     }
 
     #[test]

@@ -85,6 +85,8 @@ fn span<V>((prefix, value): (Prefix, V)) -> (u128, u128, V) {
 pub struct Access {
     allow: Vec<Prefix>,
     deny: Vec<Prefix>,
+    /// Whether there is anything in them.
+    lists: bool,
     table: PrefixTable<bool>,
 }
 
@@ -98,13 +100,13 @@ impl Access {
         let entries = [(&allow, true), (&deny, false)];
         let entries = entries.into_iter().flat_map(|(list, may)| list.iter().map(move |prefix| (*prefix, may)));
         let table = PrefixTable::new(entries);
-        Ok(Self { allow, deny, table })
+        Ok(Self { lists: !table.is_empty(), allow, deny, table })
     }
 
     /// Whether the client at `address` may.
     #[inline]
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.table.is_empty() || self.table.find(address).unwrap_or(self.allow.is_empty())
+        !self.lists || self.table.find(address).unwrap_or(self.allow.is_empty())
     }
 
     /// The prefix that decides about `address`, if one of the lists names it.

@@ -38,8 +38,10 @@ impl Begun {
     }
 }
 
-/// Shows a message and its reply, if it is one of the shares that are wanted. What finds no room is counted.
-#[inline]
+/// Shows a message and its reply, if it is one of the shares that are wanted. What finds no room is counted. Out of the way
+/// of all messages while nothing is wanted.
+#[cold]
+#[inline(never)]
 pub(super) fn show(
     tap: &mut Tap,
     (shares, begun, counters): (Shares, Begun, &Arc<Counters>),
