@@ -183,8 +183,7 @@ impl App {
     /// When the system gives no threads.
     pub async fn run(self) -> io::Result<()> {
         let Self { publisher, table, memory, mut signals, mut replicator, .. } = self;
-        let Control { listener, mut ownership } = self.control;
-        let ours = self.ours;
+        let (Control { listener, mut ownership }, ours) = (self.control, self.ours);
         let solver = Solver::start(Arc::clone(&publisher))?;
         // Before the zones: whoever is drained is in no hand from the first.
         let (drainer, drains) = Drainer::start(self.state, Arc::clone(&publisher), ours.subscribe()).await?;
@@ -210,13 +209,9 @@ impl App {
         let registry = Arc::new(Registry::default());
         let announcing = announcing(&publisher, self.journals, self.bound.addresses(), ours.subscribe());
         let (notified, notifies) = mpsc::channel(NOTIFIES);
-        let taps = Arc::new(Taps::default());
-        let name = server_name(&publisher.reader().load().settings);
-        let scribe = Scribe::start(publisher.reader(), Arc::clone(&taps), registry.register(), name)?;
-        tasks.spawn(scribe.follow(publisher.generations()));
+        let (taps, scribe) = write_down(&publisher, &registry, &mut tasks)?;
         let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified, ours: ours.subscribe() };
-        let certificates = certificates::shown(&self.bound);
-        let listen = listening(&self.bound);
+        let (certificates, listen) = (certificates::shown(&self.bound), listening(&self.bound));
         let mut running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         if let Some(heir) = self.heir {
             take_over(heir, self.log).await?;
@@ -245,7 +240,7 @@ impl App {
         });
         tell_ready(&overview, &publisher.reader().load());
         tasks.spawn(stay_small());
-        let serving = Serving { running, fronts, tasks, custody, estate: self.estate, ownership, solver };
+        let serving = Serving { running, fronts, tasks, custody, estate: self.estate, ownership, solver, scribe };
         serving.conclude(&mut signals, &handle, &mut asked, &publisher).await
     }
 }
@@ -260,6 +255,7 @@ struct Serving {
     estate: Estate,
     ownership: Ownership,
     solver: Solver,
+    scribe: Scribe,
 }
 
 impl Serving {
@@ -294,10 +290,20 @@ impl Serving {
         self.tasks.shutdown().await;
         self.custody.memory.keep();
         self.solver.stop();
+        self.scribe.stop();
         drop(self.ownership);
         info!("stopped");
         Ok(())
     }
+}
+
+/// Starts whoever writes down what the doors show.
+fn write_down(publisher: &Publisher, registry: &Registry, tasks: &mut JoinSet<()>) -> io::Result<(Arc<Taps>, Scribe)> {
+    let (reader, taps) = (publisher.reader(), Arc::new(Taps::default()));
+    let name = server_name(&reader.load().settings);
+    let scribe = Scribe::start(reader, Arc::clone(&taps), registry.register(), name)?;
+    tasks.spawn(scribe.follow(publisher.generations()));
+    Ok((taps, scribe))
 }
 
 /// How a process comes to its end.
