@@ -282,7 +282,7 @@ mod tests {
         for part in [
             "---\n\"\":\n  ttl: 300\n  type: NS\n  value: ns1.a.test.\n",
             "m:\n  ttl: 300\n  type: MX\n  value:\n    exchange: ns1.a.test.\n    preference: 10\n",
-            "    svcparams:\n      alpn:\n      - h2\n      - h3\n      port: 8443\n    svcpriority: 1\n    targetname: .\n",
+            "    svcparams:\n      alpn:\n      - h2\n      - h3\n      port: 8443\n    svcpriority: 1\n    targetname: '.'\n",
             "    lat_degrees: 52\n    lat_direction: \"N\"\n",
             "      tier-1:\n        fallback: tier-2\n        values:\n        - value: \"192.0.2.1\"\n          weight: 1\n        - value: \"192.0.2.2\"\n          weight: 2\n",
             "    healthcheck:\n      host: www.a.test\n      path: /up\n      port: 443\n      protocol: HTTPS\n",
