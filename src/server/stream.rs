@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// A TCP stream as its connection has it.
 pub(super) struct Stream {
-    tcp: Rc<TcpStream>,
+    tcp: Arc<TcpStream>,
     /// What was read already and is read again first.
     ahead: Vec<u8>,
 }
@@ -22,11 +22,11 @@ pub(super) struct Ending(Weak<TcpStream>);
 
 impl Stream {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { tcp: Rc::new(stream), ahead: Vec::new() }
+        Self { tcp: Arc::new(stream), ahead: Vec::new() }
     }
 
     pub(super) fn ending(&self) -> Ending {
-        Ending(Rc::downgrade(&self.tcp))
+        Ending(Arc::downgrade(&self.tcp))
     }
 
     /// Has what was read too far read again.
