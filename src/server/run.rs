@@ -364,6 +364,22 @@ mod tests {
     }
 
     #[test]
+    fn a_length_and_its_message_leave_together() {
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            let mut reply = [0; 512];
+            for number in 0..20 {
+                stream.write_all(&framed(&query(number))).expect("sent");
+                let octets = stream.read(&mut reply).expect("a reply");
+                assert_eq!(octets, 2 + usize::from(u16::from_be_bytes([reply[0], reply[1]])), "{door:?}");
+            }
+            drop(stream);
+            server.stop();
+        }
+    }
+
+    #[test]
     fn a_frame_may_come_octet_by_octet() {
         for door in doors() {
             let server = Server::behind(door, |_| {});

@@ -1,6 +1,6 @@
 //! The two ends of a connection's stream: what is read and written without waiting, and what may end it from outside.
 
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -87,6 +87,25 @@ impl AsyncWrite for Stream {
                 written => return Poll::Ready(written),
             }
         }
+    }
+
+    /// A length and its message are to leave together (RFC 7766 section 8).
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_write_vectored(octets) {
+                Err(error) if is_transient(&error) => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
