@@ -498,7 +498,7 @@ fn a_trusted_proxy_says_who_the_client_is_and_nobody_else() {
 async fn each_encrypted_door_bounds_the_connections_of_one_network() {
     // The table `[tls]` follows what is given here.
     let doors = Doors::open_with("proxy_protocol = [\"127.0.0.2\"]", "per_prefix = 2");
-    let refused = || doors.server.event("tcp_refused");
+    let refused = |door: &str| doors.server.connections(door, "refused");
     // Behind a proxy it is the client's network that counts.
     let behind = |address: SocketAddr, protocol: &'static [u8], network: u8, host: u8| {
         let client = doors.client(protocol);
@@ -513,13 +513,13 @@ async fn each_encrypted_door_bounds_the_connections_of_one_network() {
             TlsConnector::from(Arc::new(client)).connect(name, stream).await
         }
     };
-    for (address, protocol) in [(doors.tls, &b"dot"[..]), (doors.https, b"h2")] {
-        let before = refused();
+    for (door, address, protocol) in [("tls", doors.tls, &b"dot"[..]), ("https", doors.https, b"h2")] {
+        let before = refused(door);
         let held = [behind(address, protocol, 2, 1).await, behind(address, protocol, 2, 2).await];
         assert!(held.iter().all(Result::is_ok));
         assert!(behind(address, protocol, 2, 3).await.is_err(), "a third of 192.0.2.0/24");
         assert!(behind(address, protocol, 3, 3).await.is_ok(), "one of another network");
-        assert_eq!(refused() - before, 1.0);
+        assert_eq!(refused(door) - before, 1.0);
     }
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(doors.client(b"doq")).expect("TLS 1.3");
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
