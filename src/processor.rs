@@ -3,6 +3,7 @@
 use std::io;
 
 use rustix::process::setpriority_process;
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Lets the calling thread, and threads that it starts, give way: for work that takes seconds while others answer queries.
@@ -12,6 +13,7 @@ pub fn give_way() {
 }
 
 /// The processors that this process may use, by their numbers.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 pub fn available() -> Vec<usize> {
     let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     (0..CpuSet::MAX_CPU).filter(|processor| set.is_set(*processor)).collect()
@@ -21,10 +23,26 @@ pub fn available() -> Vec<usize> {
 ///
 /// # Errors
 /// When the system refuses, as for a processor that there is not.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 pub fn stay_on(processor: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(processor);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// None: the system does not say.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub fn available() -> Vec<usize> {
+    Vec::new()
+}
+
+/// Nothing: the system does not have it.
+///
+/// # Errors
+/// Always.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub fn stay_on(_processor: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A thread of this niceness gets a tenth of what the others get, and is put aside when one of them wakes. Not the least there

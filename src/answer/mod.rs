@@ -284,9 +284,11 @@ fn limit(transport: Transport, edns: Option<&Edns<'_>>, proven: bool, settings: 
 
 fn answer_edns<'s>(edns: &Edns<'_>, client: &Client, snapshot: &'s Snapshot) -> ReplyEdns<'s> {
     let settings = &snapshot.settings;
+    // Whether it was asked for or not (RFC 7830 section 4): lengths tell of both kinds of client.
+    let padding = client.transport.is_encrypted();
     if edns.version != 0 {
         // RFC 6891 section 6.1.3: options of a version that we do not know were not read.
-        return ReplyEdns { payload: settings.limits.udp_payload, ..ReplyEdns::default() };
+        return ReplyEdns { payload: settings.limits.udp_payload, padding, ..ReplyEdns::default() };
     }
     let secret = &snapshot.cookie_secret.0;
     ReplyEdns {
@@ -303,6 +305,6 @@ fn answer_edns<'s>(edns: &Edns<'_>, client: &Client, snapshot: &'s Snapshot) -> 
         }
         .map(|idle| u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX)),
         extended_error: None,
-        padding: edns.padding && client.transport.is_encrypted(),
+        padding,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use anstyle::{AnsiColor, Style};
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -39,6 +40,9 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print the octets of the reply in base16
+    #[arg(long, conflicts_with = "json")]
+    hex: bool,
 }
 
 /// The form of `--json`.
@@ -76,6 +80,10 @@ impl Args {
             Outcome::Drop(_) => return Err(Failure::data("the engine does not reply to this")),
             Outcome::Defer => return Err(Failure::data("a running server would begin a zone transfer")),
         };
+        if self.hex {
+            let line = HEXLOWER.encode(&reply[..len]) + "\n";
+            return super::print_all(&mut anstream::stdout(), line.as_bytes());
+        }
         let message = Message::read(&reply[..len]).expect("the engine writes messages");
         let answered =
             Answered { name: name.to_string(), rtype: self.rtype.to_string(), outcome: label.label(), message };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::alert::{self, ALERT, Alert};
 use super::dnstap::{self, DNSTAP, Dnstap};
+use super::door::{self, Door};
 use super::encrypted::{self, Encrypted};
 use super::fault::Fault;
 use super::query::{self, QUERY};
@@ -26,6 +27,8 @@ use crate::wire::Name;
 pub struct Settings {
     /// Where DNS is answered, by UDP and TCP alike; at least one.
     pub listen: Vec<SocketAddr>,
+    /// What carries plain UDP and TCP.
+    pub door: Door,
     /// Where DNS is answered in secret.
     pub encrypted: Encrypted,
     /// Who says for others, by the PROXY protocol, who the client is.
@@ -125,6 +128,9 @@ keys! {
     SETTINGS "" with "admin" "alert" "query" "limits" "rate_limit" "dnstap" "query_log" "udp" "sandbox" "health" "identity" "cookies" "key" "tls" {
         LISTEN: Vec<SocketAddr> = "listen", addresses, "[\"127.0.0.1:5300\"]",
             "Where DNS is answered, by UDP and by TCP. An address without a port means 53; port 0 takes a free one.";
+        DOOR: Door = "door", door::door, "",
+            "What carries plain UDP and TCP: `batch` takes many datagrams with one call of the system (Linux), `portable` \
+             takes them one by one, on every system. Without it, the first of them that there is.";
         LISTEN_TLS: Vec<SocketAddr> = "listen_tls", encrypted::addresses::<853>, "[]",
             "Where DNS is answered over TLS (RFC 7858). An address without a port means 853.";
         LISTEN_HTTPS: Vec<SocketAddr> = "listen_https", encrypted::addresses::<443>, "[]",
@@ -245,9 +251,11 @@ fn read(root: &Section<'_>) -> Settings {
         workers => workers,
     };
     let admin = root.table("admin", &ADMIN);
+    let udp_section = root.table("udp", &UDP);
     let keys = root.item("key").map(|item| secret::keys(&item)).unwrap_or_default();
     Settings {
         listen: root.value(&LISTEN),
+        door: door::carrier(root, (&DOOR, LISTEN.name), &udp_section, [BUSY_POLL.name, PIN.name, STEER.name]),
         encrypted: encrypted::encrypted(root, [&LISTEN_TLS, &LISTEN_HTTPS, &LISTEN_QUIC]),
         proxy_protocol: root.value(&PROXY_PROTOCOL),
         zones: root.value(&ZONES),
@@ -263,7 +271,7 @@ fn read(root: &Section<'_>) -> Settings {
         rate_limit: rate_limit::read(&root.table("rate_limit", &RATE_LIMIT)),
         dnstap: dnstap::read(&root.table("dnstap", &DNSTAP)),
         query_log: query_log::read(&root.table("query_log", &QUERY_LOG)),
-        udp: udp(&root.table("udp", &UDP)),
+        udp: udp(&udp_section),
         witnesses: root.table("health", &HEALTH).value(&WITNESSES),
         identity: identity(&root.table("identity", &IDENTITY)),
         cookies: secret::cookies(&root.table("cookies", &secret::COOKIES)),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Event, Outcome, QueryType, Transport};
+use super::{ConnectionEvent, Event, Outcome, QueryType, Transport};
 
 /// The counters of one worker. One thread writes, anyone reads.
 ///
@@ -34,7 +34,12 @@ impl Counters {
 
     /// How many packets were received so far, by all transports.
     pub fn taken(&self) -> u64 {
-        self.0[RECEIVED_CELLS..].iter().map(|cell| cell.load(Relaxed)).sum()
+        self.0[RECEIVED_CELLS..CONNECTION_CELLS].iter().map(|cell| cell.load(Relaxed)).sum()
+    }
+
+    /// Counts something that happened to a connection.
+    pub fn connection(&self, transport: Transport, event: ConnectionEvent) {
+        self.add(connection_cell(transport, event), 1);
     }
 
     /// One writer, so nothing can come between the load and the store: an addition without a locked instruction.
@@ -113,6 +118,11 @@ impl Totals {
     pub fn event(&self, event: Event) -> u64 {
         self.0[event_cell(event)]
     }
+
+    /// How often something happened to connections of one transport.
+    pub fn connections(&self, transport: Transport, event: ConnectionEvent) -> u64 {
+        self.0[connection_cell(transport, event)]
+    }
 }
 
 const OUTCOMES: usize = Outcome::ALL.len();
@@ -120,7 +130,9 @@ const QUERY_TYPES: usize = QueryType::ALL.len();
 const TRANSPORTS: usize = Transport::ALL.len();
 const EVENT_CELLS: usize = TRANSPORTS * QUERY_TYPES * OUTCOMES;
 const RECEIVED_CELLS: usize = EVENT_CELLS + Event::ALL.len();
-const CELLS: usize = RECEIVED_CELLS + TRANSPORTS;
+const CONNECTION_EVENTS: usize = ConnectionEvent::ALL.len();
+const CONNECTION_CELLS: usize = RECEIVED_CELLS + TRANSPORTS;
+const CELLS: usize = CONNECTION_CELLS + TRANSPORTS * CONNECTION_EVENTS;
 
 const fn outcome_cell(transport: Transport, query_type: QueryType, outcome: Outcome) -> usize {
     (transport as usize * QUERY_TYPES + query_type as usize) * OUTCOMES + outcome as usize
@@ -134,6 +146,10 @@ const fn received_cell(transport: Transport) -> usize {
     RECEIVED_CELLS + transport as usize
 }
 
+const fn connection_cell(transport: Transport, event: ConnectionEvent) -> usize {
+    CONNECTION_CELLS + transport as usize * CONNECTION_EVENTS + event as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +160,9 @@ mod tests {
         let mut cells = HashSet::new();
         for transport in Transport::ALL {
             assert!(cells.insert(received_cell(*transport)));
+            for event in ConnectionEvent::ALL {
+                assert!(cells.insert(connection_cell(*transport, *event)));
+            }
             for query_type in QueryType::ALL {
                 for outcome in Outcome::ALL {
                     assert!(cells.insert(outcome_cell(*transport, *query_type, *outcome)));

@@ -121,6 +121,11 @@ labelled! {
 }
 
 impl Transport {
+    /// Whether messages come by connections.
+    pub const fn has_connections(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
     /// Whether nobody on the way can read the message.
     pub const fn is_encrypted(self) -> bool {
         matches!(self, Self::Tls | Self::Https | Self::Quic)
@@ -163,24 +168,34 @@ labelled! {
         ReceiveOverflow = "udp_receive_overflow",
         /// A UDP reply that the kernel would not send.
         SendFailed = "udp_send_failed",
-        /// A connection was taken.
-        ConnectionAccepted = "tcp_accepted",
-        /// A connection was closed at once: too many in all, or too many of its prefix.
-        ConnectionRefused = "tcp_refused",
-        /// A connection that had been taken was closed, for whatever reason.
-        ConnectionClosed = "tcp_closed",
-        /// A connection was closed because it asked nothing for too long.
-        ConnectionIdle = "tcp_idle",
-        /// A connection was closed because it would not read its replies.
-        ConnectionSlow = "tcp_slow",
-        /// The kernel would not give us a connection (no file descriptors, no memory).
-        AcceptFailed = "tcp_accept_failed",
-        /// An encrypted connection was closed because too many were at their handshake.
+    }
+}
+
+labelled! {
+    /// What happens to connections, beside the messages that they carry; counted for each transport.
+    ConnectionEvent {
+        /// It was taken.
+        Accepted = "accepted",
+        /// It was closed at once: too many in all, or too many of its prefix.
+        Refused = "refused",
+        /// It had been taken and was closed, for whatever reason.
+        Closed = "closed",
+        /// It was closed because it asked nothing for too long.
+        Idle = "idle",
+        /// It was closed because it would not read its replies.
+        Slow = "slow",
+        /// The kernel would not give it to us (no file descriptors, no memory).
+        AcceptFailed = "accept_failed",
+        /// It was closed because too many were at their handshake.
         HandshakeRefused = "handshake_refused",
-        /// A connection was closed because its proxy sent no PROXY header, or a broken one.
-        ProxyMalformed = "proxy_malformed",
-        /// A handshake failed, or took too long.
+        /// Its handshake failed, or took too long.
         HandshakeFailed = "handshake_failed",
+        /// A handshake was whole.
+        HandshakeDone = "handshake_done",
+        /// A handshake was whole that went on with the session of an earlier one.
+        Resumed = "resumed",
+        /// It was closed because its proxy sent no PROXY header, or a broken one.
+        ProxyMalformed = "proxy_malformed",
     }
 }
 
@@ -194,6 +209,7 @@ mod tests {
         for labels in [
             Outcome::ALL.iter().map(|outcome| outcome.label()).collect::<Vec<_>>(),
             Event::ALL.iter().map(|event| event.label()).collect(),
+            ConnectionEvent::ALL.iter().map(|event| event.label()).collect(),
             QueryType::ALL.iter().map(|kind| kind.label()).collect(),
         ] {
             assert_eq!(labels.iter().collect::<HashSet<_>>().len(), labels.len());

@@ -16,4 +16,4 @@ mod counters;
 mod labels;
 
 pub use counters::{Counters, Registry, Totals};
-pub use labels::{Event, Outcome, QueryType, Transport};
+pub use labels::{ConnectionEvent, Event, Outcome, QueryType, Transport};

@@ -78,6 +78,7 @@ pub(super) fn restart_keys(old: &Settings, new: &Settings) -> Vec<&'static str> 
     let limits = (&old.limits, &new.limits);
     let differs = [
         ("listen", old.listen != new.listen),
+        ("door", old.door != new.door),
         ("listen_tls", old.encrypted.tls != new.encrypted.tls),
         ("listen_https", old.encrypted.https != new.encrypted.https),
         ("listen_quic", old.encrypted.quic != new.encrypted.quic),
@@ -107,12 +108,14 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::config::Door;
 
     #[test]
     fn what_takes_a_restart_is_named_here_and_in_the_manual() {
         let old = Settings::default();
         let mut new = old.clone();
         new.listen.clear();
+        new.door = Door::Portable;
         new.proxy_protocol.push(IpAddr::V4(Ipv4Addr::LOCALHOST).into());
         new.encrypted.tls.extend(&old.listen);
         new.encrypted.https.extend(&old.listen);
@@ -134,7 +137,7 @@ mod tests {
         new.limits.tcp_idle *= 2;
         new.udp.pin = true;
         let keys = restart_keys(&old, &new);
-        assert_eq!(keys.len(), 21, "{keys:?}");
+        assert_eq!(keys.len(), 22, "{keys:?}");
         let manual = include_str!("../../docs/configuration.md");
         let sentence =
             manual.split("New values hold at once").nth(1).and_then(|rest| rest.split("take a restart").next());

@@ -6,15 +6,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 #[cfg(feature = "encrypted")]
 use std::sync::Arc;
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::batch;
 #[cfg(feature = "encrypted")]
 use super::encrypted;
 use super::given::{self, Given};
-use crate::config::{Limits, Settings, Udp};
+#[cfg(all(target_os = "linux", not(without_batch)))]
+use super::udp;
+#[cfg(all(target_os = "linux", not(without_batch)))]
+use crate::config::Udp;
+use crate::config::{Door, Limits, Settings};
 use crate::metrics::Transport;
 use crate::net::Prefix;
 use crate::processor;
@@ -28,7 +30,9 @@ pub struct Bound {
     pub(super) workers: Vec<Sockets>,
     pub(super) limits: Limits,
     pub(super) proxies: Vec<Prefix>,
+    #[cfg(all(target_os = "linux", not(without_batch)))]
     pub(super) udp: Udp,
+    pub(super) door: Door,
     /// The processor of each worker; empty if they may run anywhere.
     pub(super) processors: Vec<usize>,
     receive_buffer: usize,
@@ -140,18 +144,19 @@ pub fn bind(settings: &Settings, given: &mut Given) -> Result<Bound, BindError> 
             tcps = given.take(Transport::Tcp, bound);
         }
         if udps.is_empty() {
-            udps = workers.iter().map(|_| udp(bound, settings)).collect::<io::Result<_>>().map_err(in_udp)?;
+            udps = own(settings.door, workers.len(), || udp(bound, settings)).map_err(in_udp)?;
         }
         for socket in &udps {
             receive_buffer = receive_buffer.min(outfit(socket, bound, settings).map_err(in_udp)?);
         }
         let tcps = match tcps.is_empty() {
-            true => workers.iter().map(|_| tcp(bound)).collect::<io::Result<_>>(),
+            true => own(settings.door, workers.len(), || tcp(bound)),
             false => tcps.into_iter().map(listener).collect(),
         };
+        #[cfg(all(target_os = "linux", not(without_batch)))]
         // Its program counts the sockets of the port: it is to be made when there is one for each worker.
-        if settings.udp.steer && udps.len() == workers.len() {
-            batch::steer(&udps[0], &processors).map_err(in_udp)?;
+        if settings.door == Door::Batch && settings.udp.steer && udps.len() == workers.len() {
+            udp::steer(&udps[0], &processors).map_err(in_udp)?;
         }
         let udps = given::deal(udps, workers.len(), Socket::try_clone).map_err(in_udp)?;
         let tcps = tcps.and_then(|tcps| given::deal(tcps, workers.len(), TcpListener::try_clone)).map_err(in_tcp)?;
@@ -166,7 +171,9 @@ pub fn bind(settings: &Settings, given: &mut Given) -> Result<Bound, BindError> 
         workers,
         limits: settings.limits.clone(),
         proxies: settings.proxy_protocol.clone(),
+        #[cfg(all(target_os = "linux", not(without_batch)))]
         udp: settings.udp,
+        door: settings.door,
         processors,
         receive_buffer,
         #[cfg(feature = "encrypted")]
@@ -253,18 +260,30 @@ fn udp(address: SocketAddr, settings: &Settings) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Gives a socket its options, whoever has made it; says the size of its receive buffer.
+/// Gives a socket the options that its door lives by, whoever has made it; says the size of its receive buffer.
 fn outfit(socket: &Socket, address: SocketAddr, settings: &Settings) -> io::Result<usize> {
-    batch::prepare(socket, address, settings.limits.udp_payload)?;
-    let granted = batch::size_receive_buffer(socket, settings.udp.receive_buffer)?;
-    if !settings.udp.busy_poll.is_zero() {
-        // Where the system has it not, workers look for queries all the same, only not down to the interface.
-        let _ = batch::poll_busily(socket, u32::try_from(settings.udp.busy_poll.as_micros()).unwrap_or(u32::MAX));
+    match settings.door {
+        #[cfg(all(target_os = "linux", not(without_batch)))]
+        Door::Batch => udp::outfit(socket, address, settings),
+        _ => share(socket, settings),
     }
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_nonblocking(false)?;
-    socket.set_write_timeout(Some(SEND_PATIENCE))?;
-    Ok(granted)
+}
+
+/// The same for a socket that several may take from.
+fn share(socket: &Socket, settings: &Settings) -> io::Result<usize> {
+    // A system that grants less keeps what it has.
+    let _ = socket.set_recv_buffer_size(settings.udp.receive_buffer);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    socket.set_nonblocking(true)?;
+    let granted = socket.recv_buffer_size()?;
+    // Linux takes twice what it is asked for, for what it keeps beside the data, and says so.
+    Ok(if cfg!(target_os = "linux") { granted / 2 } else { granted })
+}
+
+/// A socket for each worker, or one for all: only Linux and some others spread what comes over several of one port.
+fn own<S>(door: Door, workers: usize, socket: impl Fn() -> io::Result<S>) -> io::Result<Vec<S>> {
+    let many = if door == Door::Batch { workers } else { 1 };
+    (0..many).map(|_| socket()).collect()
 }
 
 pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -284,7 +303,7 @@ pub(super) fn listener(socket: Socket) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+pub(super) fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     // `::` is not to take the queries of `0.0.0.0` under addresses like ::ffff:192.0.2.1, which no limit would recognise.
     if address.is_ipv6() {
@@ -296,9 +315,7 @@ fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<So
 /// How often another free port is tried for when the one that UDP got is in use by TCP.
 const PORT_ATTEMPTS: u32 = 16;
 /// Octets of replies that wait for the interface: several batches of the largest.
-const SEND_BUFFER: usize = 1 << 20;
-/// How long a worker waits for an interface that takes no more before it drops a reply.
-const SEND_PATIENCE: Duration = Duration::from_millis(20);
+pub(super) const SEND_BUFFER: usize = 1 << 20;
 /// Connections that wait to be accepted; the system's own limit (somaxconn) may make it less.
 const BACKLOG: i32 = 4096;
 

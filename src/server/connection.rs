@@ -24,7 +24,7 @@ use super::defer::{Work, seconds};
 use super::desk::{Desk, FRAME, READ, WRITE};
 use super::engine::{Answered, Moment, Settled};
 use super::watch::{Begun, Ends};
-use crate::metrics::{Event, Outcome, QueryType};
+use crate::metrics::{ConnectionEvent, Outcome, QueryType};
 use crate::transfer::send::Remainder;
 use crate::wire::HEADER;
 
@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 () = &mut alarm => {
                     // Moving the alarm here, and not at each query, makes a query free of it.
                     if last_query.elapsed() >= self.idle {
-                        self.desk.borrow().event(Event::ConnectionIdle);
+                        self.desk.borrow().event(ConnectionEvent::Idle);
                         return;
                     }
                     alarm.as_mut().reset(last_query + self.idle);
@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match timeout(self.idle, all).await {
             Ok(delivered) => delivered.is_ok(),
             Err(_) => {
-                self.desk.borrow().event(Event::ConnectionSlow);
+                self.desk.borrow().event(ConnectionEvent::Slow);
                 false
             }
         }
@@ -337,7 +337,7 @@ mod tests {
                 assert!(start.elapsed() >= IDLE * 9 / 10 * 4 + IDLE);
             })
             .await;
-        assert_eq!(registry.totals().event(Event::ConnectionIdle), 1);
+        assert_eq!(registry.totals().connections(Transport::Tcp, ConnectionEvent::Idle), 1);
         assert_eq!(registry.totals().received(), 5);
     }
 
@@ -359,7 +359,7 @@ mod tests {
                 assert!(start.elapsed() < IDLE * 2, "{:?}", start.elapsed());
             })
             .await;
-        assert_eq!(registry.totals().event(Event::ConnectionIdle), 1);
+        assert_eq!(registry.totals().connections(Transport::Tcp, ConnectionEvent::Idle), 1);
         assert_eq!(registry.totals().received(), 0);
     }
 

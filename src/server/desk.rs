@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::defer::Clerk;
 use super::engine::Engine;
-use crate::metrics::Event;
+use crate::metrics::ConnectionEvent;
 
 /// The largest message, and its length before it.
 pub(super) const FRAME: usize = 2 + 65_535;
@@ -18,6 +18,10 @@ pub(super) const WRITE: usize = 64 << 10;
 pub(super) struct Desk {
     pub(super) engine: Engine,
     pub(super) clerk: Arc<Clerk>,
+    #[cfg_attr(
+        not(any(feature = "encrypted", all(target_os = "linux", not(without_batch)))),
+        expect(dead_code, reason = "hickory's streams have buffers of their own")
+    )]
     pub(super) input: Box<[u8]>,
     pub(super) output: Box<[u8]>,
 }
@@ -27,7 +31,7 @@ impl Desk {
         Self { engine, clerk, input: vec![0; FRAME + READ].into(), output: vec![0; WRITE + FRAME].into() }
     }
 
-    pub(super) fn event(&self, event: Event) {
-        self.engine.event(event, 1);
+    pub(super) fn event(&self, event: ConnectionEvent) {
+        self.engine.connection(event);
     }
 }

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::watch::{self, Begun, Ends};
 use crate::answer::{Client, Dealer, Outcome, answer};
-use crate::metrics::{Counters, Event, Outcome as Label, QueryType, Registry, Transport};
+use crate::metrics::{ConnectionEvent, Counters, Event, Outcome as Label, QueryType, Registry, Transport};
 use crate::snapshot::{Reader, Snapshot};
 use crate::tap::{Shares, Tap, Taps};
 use crate::wire::{HEADER, Rcode};
@@ -76,6 +76,11 @@ impl Engine {
     /// How messages come.
     pub(super) fn transport(&self) -> Transport {
         self.transport
+    }
+
+    /// Counts what happened to a connection.
+    pub(super) fn connection(&self, event: ConnectionEvent) {
+        self.counters.connection(self.transport, event);
     }
 
     /// Counts what is no query.

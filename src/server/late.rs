@@ -1,15 +1,11 @@
 //! Deferred datagrams: a bounded queue, and the thread that works through it beside the UDP workers.
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use socket2::Socket;
-
-use super::batch::Way;
 use super::defer::{Clerk, Work};
 use super::engine::{Engine, Settled};
-use super::udp::bound;
 use super::watch::{Begun, Ends};
 use crate::metrics::{Event, QueryType, Transport};
 
@@ -20,12 +16,13 @@ const WAITING: usize = 256;
 /// One datagram that waits for its answer.
 pub(super) struct Datagram {
     pub(super) octets: Vec<u8>,
-    /// Who asks; not the one at the end of the way, if that is a proxy.
-    pub(super) client: SocketAddr,
-    pub(super) way: Way,
-    /// Where it came in.
-    pub(super) socket: Arc<Socket>,
+    /// Who asks; not the one that the way back leads to, if that is a proxy.
+    pub(super) ends: Ends,
+    pub(super) back: Back,
 }
+
+/// Sends a reply from where its query came in to where that came from.
+pub(super) type Back = Box<dyn FnOnce(&[u8]) -> io::Result<()> + Send>;
 
 /// The way into the queue.
 pub(super) type Queue = SyncSender<Datagram>;
@@ -46,17 +43,16 @@ impl Worker {
     /// Answers until every other end of the queue is dropped and nothing waits any more.
     pub(super) fn run(self) {
         let Self { queue, clerk, mut engine } = self;
-        for Datagram { octets, client, way, socket } in queue {
+        for Datagram { octets, ends, back } in queue {
             let begun = Begun::now();
-            let (reply, label, query_type) = match clerk.take(&octets, client, Transport::Udp) {
+            let (reply, label, query_type) = match clerk.take(&octets, ends.client, Transport::Udp) {
                 Work::Reply(reply, label, query_type) => (Some(reply), label, query_type),
                 Work::Silence(label) => (None, label, QueryType::None),
                 Work::Transfer(..) => unreachable!("a datagram is answered by one"),
             };
-            let ends = Ends { client, local: way.local(bound(&socket)) };
             let (message, shown) = (&octets[..], reply.as_deref());
             engine.settle(&Settled { message, ends, begun, reply: shown, label, query_type });
-            if reply.is_some_and(|reply| way.send(&reply, &socket).is_err()) {
+            if reply.is_some_and(|reply| back(&reply).is_err()) {
                 engine.event(Event::SendFailed, 1);
             }
         }

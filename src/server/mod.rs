@@ -10,6 +10,8 @@
 //!              └ tcp-1: …                              ┘
 //! ```
 //!
+//! The portable door has the same threads without recvmmsg: `hickory`.
+//!
 //! * No worker shares anything with another that is written per query. The kernel spreads flows over the sockets of a port
 //!   (`SO_REUSEPORT`); a worker answers what its own socket was given.
 //! * One `Moment` for each batch: a batch is answered from one snapshot and at one time.
@@ -18,8 +20,10 @@
 //!
 //! Not here: who may ask what, and what is true (`answer`, `snapshot`).
 
+#[cfg(all(target_os = "linux", not(without_batch)))]
 mod batch;
 mod bind;
+#[cfg(any(feature = "encrypted", all(target_os = "linux", not(without_batch))))]
 mod connection;
 mod defer;
 mod desk;
@@ -27,19 +31,28 @@ mod desk;
 mod encrypted;
 mod engine;
 mod given;
+#[cfg(feature = "portable")]
+mod hickory;
 mod late;
 mod limit;
 mod proxy;
+#[cfg(any(feature = "encrypted", feature = "portable"))]
+mod reply;
 mod run;
 mod service;
 mod stream;
 mod tcp;
+#[cfg(all(target_os = "linux", not(without_batch)))]
 mod udp;
 mod vitals;
 mod watch;
 
+#[cfg(not(any(feature = "portable", all(target_os = "linux", not(without_batch)))))]
+compile_error!("without recvmmsg the server takes the feature `portable`");
+
 pub use bind::{BindError, Bound, bind};
 pub use defer::Handoff;
 pub use given::Given;
+pub use proxy::{Front, Malformed, parse as proxy_header};
 pub use run::{Rest, Running};
 pub use vitals::Vitals;

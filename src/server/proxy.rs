@@ -29,7 +29,7 @@ pub(super) struct Trusted(Arc<[Prefix]>);
 
 /// What the front of a stream or datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Front {
+pub enum Front {
     /// A header of so many octets, and the client; none when the proxy speaks for itself.
     Header(usize, Option<SocketAddr>),
     /// A header may become of it.
@@ -38,7 +38,7 @@ enum Front {
 
 /// There is no header, or a broken one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 impl Trusted {
     pub(super) fn new(prefixes: &[Prefix]) -> Self {
@@ -82,7 +82,11 @@ pub(super) async fn take(stream: &mut Stream, peer: SocketAddr) -> Result<Socket
     Ok(client.unwrap_or(peer))
 }
 
-fn parse(octets: &[u8]) -> Result<Front, Malformed> {
+/// Reads the header that a proxy puts before everything else, of either version.
+///
+/// # Errors
+/// When no header begins so.
+pub fn parse(octets: &[u8]) -> Result<Front, Malformed> {
     if begins_alike(octets, SIGNATURE) {
         return version_2(octets);
     }

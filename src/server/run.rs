@@ -11,12 +11,17 @@ use tracing::warn;
 use super::bind::Bound;
 use super::defer::{Clerk, Handoff};
 use super::engine::Parts;
+#[cfg(feature = "portable")]
+use super::hickory::{self, Adapter};
+use super::late;
 use super::limit::Limit;
 use super::proxy::Trusted;
 use super::service::Service;
 use super::tcp::{self, Doors};
+#[cfg(all(target_os = "linux", not(without_batch)))]
+use super::udp;
 use super::vitals::Vitals;
-use super::{late, udp};
+use crate::config::Door;
 use crate::metrics::{Counters, Registry, Transport};
 use crate::processor;
 use crate::snapshot::Reader;
@@ -27,8 +32,8 @@ impl Bound {
     /// # Errors
     /// When the system gives no more threads or file descriptors.
     pub fn run(self, reader: &Reader, registry: &Registry, handoff: Handoff) -> io::Result<Running> {
-        let (stop, end) = io::pipe()?;
-        let (tcp_end, tcp_stop) = watch::channel(());
+        let (asleep, wake) = io::pipe()?;
+        let (end, stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));
         let taps = Arc::clone(&handoff.taps);
         #[cfg(feature = "encrypted")]
@@ -37,30 +42,48 @@ impl Bound {
         let clerk = Arc::new(Clerk::new(reader.clone(), handoff, self.limits.transfers_out));
         let proxies = Trusted::new(&self.proxies);
         let mut running =
-            Running { ends: (end, tcp_end), threads: Vec::new(), lingering: Vec::new(), vitals: Vitals::default() };
+            Running { ends: (wake, end), threads: Vec::new(), lingering: Vec::new(), vitals: Vitals::default() };
         let (queue, late) = late::Worker::new(Arc::clone(&clerk), parts.engine(Transport::Udp));
         running.start("late".into(), None, None, move || late.run())?;
         for (index, sockets) in self.workers.into_iter().enumerate() {
-            let stop = stop.try_clone()?;
-            let engine = parts.engine(Transport::Udp);
-            let post = post(&sockets.udp, engine.counters())?;
-            let size = usize::from(self.limits.udp_payload);
-            let worker =
-                udp::Worker::new(sockets.udp, engine, queue.clone(), proxies.clone(), size, self.udp.busy_poll);
             let place = self.processors.get(index).copied();
-            running.start(format!("udp-{index}"), place, Some(post), move || worker.run(&stop))?;
-
-            let engine = parts.engine(Transport::Tcp);
-            let (service, limit, idle) = (Service::Plain, Arc::clone(&limit), self.limits.tcp_idle);
-            let (listeners, proxies) = (sockets.tcp, proxies.clone());
+            let (queue, proxies, size) = (queue.clone(), proxies.clone(), usize::from(self.limits.udp_payload));
+            let service = match self.door {
+                #[cfg(all(target_os = "linux", not(without_batch)))]
+                Door::Batch => {
+                    let (stop, patience, trusted) = (asleep.try_clone()?, self.udp.busy_poll, proxies.clone());
+                    let engine = parts.engine(Transport::Udp);
+                    let post = post(&sockets.udp, engine.counters())?;
+                    let worker = udp::Worker::new(sockets.udp, engine, queue, trusted, size, patience);
+                    running.start(format!("udp-{index}"), place, Some(post), move || worker.run(&stop))?;
+                    Service::Plain
+                }
+                #[cfg(feature = "portable")]
+                Door::Portable => {
+                    let adapter = |transport, size| Adapter::new(parts.engine(transport), Arc::clone(&clerk), size);
+                    let stop = stop.clone();
+                    let adapted = adapter(Transport::Udp, size);
+                    let worker = hickory::Worker::new(sockets.udp, adapted, &queue, &proxies)?;
+                    // What waits at its sockets may be another worker's to take.
+                    running.start(format!("udp-{index}"), place, None, move || worker.run(&stop))?;
+                    Service::Portable(Arc::new(adapter(Transport::Tcp, usize::from(u16::MAX))))
+                }
+                #[cfg(not(all(target_os = "linux", not(without_batch))))]
+                Door::Batch => unreachable!("settings name a door that was built"),
+                #[cfg(not(feature = "portable"))]
+                Door::Portable => unreachable!("settings name a door that was built"),
+            };
+            let (limit, idle) = (Arc::clone(&limit), self.limits.tcp_idle);
+            let (listeners, engine) = (sockets.tcp, parts.engine(Transport::Tcp));
             let worker = tcp::Worker::new(vec![Doors { listeners, engine, service, limit, idle, proxies }])?;
-            let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
+            let (stop, clerk) = (stop.clone(), Arc::clone(&clerk));
             running.start(format!("tcp-{index}"), place, None, move || worker.run(&clerk, &stop))?;
             running.last_lingers();
         }
+        drop(asleep);
         #[cfg(feature = "encrypted")]
         for (name, lingers, work) in self.encrypted.threads(parts, &proxies, &ours)? {
-            let (stop, clerk) = (tcp_stop.clone(), Arc::clone(&clerk));
+            let (stop, clerk) = (stop.clone(), Arc::clone(&clerk));
             running.start(name, None, None, move || work(&clerk, &stop))?;
             if lingers {
                 running.last_lingers();
@@ -73,6 +96,7 @@ impl Bound {
 /// What a worker takes queries from, and what it counts them in.
 type Post = (Vec<Socket>, Arc<Counters>);
 
+#[cfg(all(target_os = "linux", not(without_batch)))]
 fn post(sockets: &[Socket], counters: &Arc<Counters>) -> io::Result<Post> {
     let sockets = sockets.iter().map(Socket::try_clone).collect::<io::Result<_>>()?;
     Ok((sockets, Arc::clone(counters)))
@@ -81,7 +105,7 @@ fn post(sockets: &[Socket], counters: &Arc<Counters>) -> io::Result<Post> {
 /// The workers at work. They end when this is dropped; [`stop`](Running::stop) also waits for them.
 #[derive(Debug)]
 pub struct Running {
-    /// Dropped, they tell the workers to end: the UDP workers see the pipe closed, the TCP workers the channel.
+    /// Dropped, they tell the workers to end: those that wait for the system see the pipe closed, all others the channel.
     ends: (PipeWriter, watch::Sender<()>),
     threads: Vec<JoinHandle<()>>,
     /// Those whose connections may outlive their listeners.
@@ -169,7 +193,7 @@ mod tests {
 
     use super::super::{Given, bind};
     use crate::config::Settings;
-    use crate::metrics::{Event, Outcome, Totals};
+    use crate::metrics::{ConnectionEvent, Outcome, Totals};
     use crate::snapshot::{Facts, Publisher};
 
     struct Server {
@@ -180,7 +204,11 @@ mod tests {
 
     impl Server {
         fn start(change: impl FnOnce(&mut Settings)) -> Self {
-            let mut settings = Settings { listen: vec![loopback()], ..Settings::default() };
+            Self::behind(Door::default(), change)
+        }
+
+        fn behind(door: Door, change: impl FnOnce(&mut Settings)) -> Self {
+            let mut settings = Settings { listen: vec![loopback()], door, ..Settings::default() };
             // Not what ends a connection in a test of something else.
             settings.limits.tcp_idle = PATIENCE * 6;
             change(&mut settings);
@@ -211,9 +239,17 @@ mod tests {
             self.running.stop();
             let totals = self.registry.totals();
             assert_eq!(totals.outcomes(), totals.received());
-            assert_eq!(totals.event(Event::ConnectionAccepted), totals.event(Event::ConnectionClosed));
+            assert_eq!(
+                totals.connections(Transport::Tcp, ConnectionEvent::Accepted),
+                totals.connections(Transport::Tcp, ConnectionEvent::Closed)
+            );
             totals
         }
+    }
+
+    /// The doors of this program.
+    fn doors() -> impl Iterator<Item = Door> {
+        [Door::Batch, Door::Portable].into_iter().filter(|door| door.is_built())
     }
 
     fn loopback() -> SocketAddr {
@@ -255,94 +291,123 @@ mod tests {
 
     #[test]
     fn every_address_answers_by_udp_and_tcp_on_one_port() {
-        let server = Server::start(|settings| {
-            settings.listen = ["127.0.0.1:0", "[::1]:0"].iter().map(|text| text.parse().expect("an address")).collect();
-        });
-        for address in &server.addresses {
-            assert_ne!(address.port(), 0);
-            let local = SocketAddr::new(address.ip(), 0);
-            let client = UdpSocket::bind(local).expect("a free port");
-            client.set_read_timeout(Some(PATIENCE)).expect("an option");
-            client.send_to(&query(1), address).expect("sent");
-            let mut reply = [0; 512];
-            assert!(client.recv(&mut reply).expect("a reply") >= 12);
-            assert_eq!(id(&reply), 1);
-            let mut stream = TcpStream::connect(address).expect("a connection");
-            stream.write_all(&framed(&query(2))).expect("sent");
-            assert_eq!(id(&read_reply(&mut stream)), 2);
+        for door in doors() {
+            let server = Server::behind(door, |settings| {
+                settings.listen =
+                    ["127.0.0.1:0", "[::1]:0"].iter().map(|text| text.parse().expect("an address")).collect();
+            });
+            for address in &server.addresses {
+                assert_ne!(address.port(), 0);
+                let local = SocketAddr::new(address.ip(), 0);
+                let client = UdpSocket::bind(local).expect("a free port");
+                client.set_read_timeout(Some(PATIENCE)).expect("an option");
+                client.send_to(&query(1), address).expect("sent");
+                let mut reply = [0; 512];
+                assert!(client.recv(&mut reply).expect("a reply") >= 12);
+                assert_eq!(id(&reply), 1);
+                let mut stream = TcpStream::connect(address).expect("a connection");
+                stream.write_all(&framed(&query(2))).expect("sent");
+                assert_eq!(id(&read_reply(&mut stream)), 2);
+            }
+            let totals = server.stop();
+            assert_eq!((totals.received_by(Transport::Udp), totals.received_by(Transport::Tcp)), (2, 2));
         }
-        let totals = server.stop();
-        assert_eq!((totals.received_by(Transport::Udp), totals.received_by(Transport::Tcp)), (2, 2));
     }
 
     #[test]
     fn packets_that_get_no_reply_are_counted_and_stop_nothing() {
-        let server = Server::start(|_| {});
-        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        for packet in [&b""[..], b"short", &[0x80; 12], &[0xff; 9000]] {
-            client.send_to(packet, server.addresses[0]).expect("sent");
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            for packet in [&b""[..], b"short", &[0x80; 12], &[0xff; 9000]] {
+                client.send_to(packet, server.addresses[0]).expect("sent");
+            }
+            assert_eq!(id(&server.ask(&query(7))), 7);
+            let totals = server.stop();
+            assert_eq!(totals.received(), 5);
+            assert_eq!((totals.outcome(Outcome::DropShort), totals.outcome(Outcome::DropResponse)), (2, 2));
         }
-        assert_eq!(id(&server.ask(&query(7))), 7);
-        let totals = server.stop();
-        assert_eq!(totals.received(), 5);
-        assert_eq!((totals.outcome(Outcome::DropShort), totals.outcome(Outcome::DropResponse)), (2, 2));
     }
 
     #[test]
     fn what_arrived_before_the_stop_is_answered() {
-        let settings = Settings { listen: vec![loopback()], workers: 1, ..Settings::default() };
-        let bound = bind(&settings, &mut Given::default()).expect("a free port");
-        let room = bound.workers[0].udp[0].recv_buffer_size().expect("an option");
-        // The kernel counts a short datagram as several hundred octets, up to about a thousand.
-        let many = (room / 2048).min(2000) as u16;
-        let client = UdpSocket::bind(loopback()).expect("a free port");
-        for number in 0..many {
-            client.send_to(&query(number), bound.addresses()[0]).expect("sent");
+        for door in doors() {
+            let settings = Settings { listen: vec![loopback()], door, workers: 1, ..Settings::default() };
+            let bound = bind(&settings, &mut Given::default()).expect("a free port");
+            let room = bound.workers[0].udp[0].recv_buffer_size().expect("an option");
+            // The kernel counts a short datagram as several hundred octets, up to about a thousand.
+            let many = (room / 2048).min(2000) as u16;
+            let client = UdpSocket::bind(loopback()).expect("a free port");
+            for number in 0..many {
+                client.send_to(&query(number), bound.addresses()[0]).expect("sent");
+            }
+            let registry = Registry::default();
+            let publisher = Publisher::new(Arc::new(settings), Facts::default());
+            bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads").stop();
+            assert_eq!(registry.totals().outcomes(), u64::from(many));
         }
-        let registry = Registry::default();
-        let publisher = Publisher::new(Arc::new(settings), Facts::default());
-        bound.run(&publisher.reader(), &registry, Handoff::to_nobody()).expect("threads").stop();
-        assert_eq!(registry.totals().outcomes(), u64::from(many));
     }
 
     #[test]
     fn a_hundred_queries_in_one_write_get_a_hundred_replies() {
-        let server = Server::start(|_| {});
-        let mut stream = server.connect();
-        let queries: Vec<u8> = (0..100).flat_map(|number| framed(&query(number))).collect();
-        stream.write_all(&queries).expect("sent");
-        for number in 0..100 {
-            assert_eq!(id(&read_reply(&mut stream)), number);
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            let queries: Vec<u8> = (0..100).flat_map(|number| framed(&query(number))).collect();
+            stream.write_all(&queries).expect("sent");
+            for number in 0..100 {
+                assert_eq!(id(&read_reply(&mut stream)), number);
+            }
+            drop(stream);
+            assert_eq!(server.stop().received_by(Transport::Tcp), 100);
         }
-        drop(stream);
-        assert_eq!(server.stop().received_by(Transport::Tcp), 100);
+    }
+
+    #[test]
+    fn a_length_and_its_message_leave_together() {
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            let mut reply = [0; 512];
+            for number in 0..20 {
+                stream.write_all(&framed(&query(number))).expect("sent");
+                let octets = stream.read(&mut reply).expect("a reply");
+                assert_eq!(octets, 2 + usize::from(u16::from_be_bytes([reply[0], reply[1]])), "{door:?}");
+            }
+            drop(stream);
+            server.stop();
+        }
     }
 
     #[test]
     fn a_frame_may_come_octet_by_octet() {
-        let server = Server::start(|_| {});
-        let mut stream = server.connect();
-        stream.set_nodelay(true).expect("an option");
-        let frames = [framed(&query(1)), framed(&query(2)), framed(&query(3))].concat();
-        for octet in &frames {
-            stream.write_all(&[*octet]).expect("sent");
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            stream.set_nodelay(true).expect("an option");
+            let frames = [framed(&query(1)), framed(&query(2)), framed(&query(3))].concat();
+            for octet in &frames {
+                stream.write_all(&[*octet]).expect("sent");
+            }
+            for number in 1..=3 {
+                assert_eq!(id(&read_reply(&mut stream)), number);
+            }
+            server.stop();
         }
-        for number in 1..=3 {
-            assert_eq!(id(&read_reply(&mut stream)), number);
-        }
-        server.stop();
     }
 
     #[test]
     fn a_client_that_has_closed_its_side_still_gets_its_replies() {
-        let server = Server::start(|_| {});
-        let mut stream = server.connect();
-        stream.write_all(&[framed(&query(1)), framed(&query(2)), vec![0, 40, 1]].concat()).expect("sent");
-        stream.shutdown(Shutdown::Write).expect("closed");
-        assert_eq!(id(&read_reply(&mut stream)), 1);
-        assert_eq!(id(&read_reply(&mut stream)), 2);
-        assert!(is_closed(&mut stream));
-        assert_eq!(server.stop().received(), 2);
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            stream.write_all(&[framed(&query(1)), framed(&query(2)), vec![0, 40, 1]].concat()).expect("sent");
+            stream.shutdown(Shutdown::Write).expect("closed");
+            assert_eq!(id(&read_reply(&mut stream)), 1);
+            assert_eq!(id(&read_reply(&mut stream)), 2);
+            assert!(is_closed(&mut stream));
+            assert_eq!(server.stop().received(), 2);
+        }
     }
 
     #[test]
@@ -360,44 +425,50 @@ mod tests {
 
     #[test]
     fn the_longest_frame_is_taken() {
-        let server = Server::start(|_| {});
-        let mut stream = server.connect();
-        let mut long = query(1);
-        long.resize(65_535, 0);
-        stream.write_all(&[framed(&long), framed(&query(2))].concat()).expect("sent");
-        assert_eq!(id(&read_reply(&mut stream)), 1);
-        assert_eq!(id(&read_reply(&mut stream)), 2);
-        server.stop();
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            let mut long = query(1);
+            long.resize(65_535, 0);
+            stream.write_all(&[framed(&long), framed(&query(2))].concat()).expect("sent");
+            assert_eq!(id(&read_reply(&mut stream)), 1);
+            assert_eq!(id(&read_reply(&mut stream)), 2);
+            server.stop();
+        }
     }
 
     #[test]
     fn more_connections_than_allowed_are_closed_at_once() {
-        let server = Server::start(|settings| settings.limits.tcp_per_prefix = 2);
-        let mut first = server.connect();
-        let mut second = server.connect();
-        for stream in [&mut first, &mut second] {
-            stream.write_all(&framed(&query(1))).expect("sent");
-            read_reply(stream);
+        for door in doors() {
+            let server = Server::behind(door, |settings| settings.limits.tcp_per_prefix = 2);
+            let mut first = server.connect();
+            let mut second = server.connect();
+            for stream in [&mut first, &mut second] {
+                stream.write_all(&framed(&query(1))).expect("sent");
+                read_reply(stream);
+            }
+            assert!(is_closed(&mut server.connect()));
+            // A place that was given back is to be had again, as soon as the server has seen it.
+            drop(first);
+            let again = std::iter::repeat_with(|| server.connect()).any(|mut stream| {
+                stream.write_all(&framed(&query(2))).is_ok() && stream.read(&mut [0; 2]).is_ok_and(|octets| octets == 2)
+            });
+            assert!(again);
+            assert!(server.stop().connections(Transport::Tcp, ConnectionEvent::Refused) >= 1);
         }
-        assert!(is_closed(&mut server.connect()));
-        // A place that was given back is to be had again, as soon as the server has seen it.
-        drop(first);
-        let again = std::iter::repeat_with(|| server.connect()).any(|mut stream| {
-            stream.write_all(&framed(&query(2))).is_ok() && stream.read(&mut [0; 2]).is_ok_and(|octets| octets == 2)
-        });
-        assert!(again);
-        assert!(server.stop().event(Event::ConnectionRefused) >= 1);
     }
 
     #[test]
     fn a_connection_that_asks_nothing_is_closed() {
-        let server = Server::start(|settings| settings.limits.tcp_idle = Duration::from_millis(200));
-        let mut silent = server.connect();
-        let mut half = server.connect();
-        half.write_all(&framed(&query(1))[..20]).expect("sent");
-        assert!(is_closed(&mut silent));
-        assert!(is_closed(&mut half));
-        assert_eq!(server.stop().event(Event::ConnectionIdle), 2);
+        for door in doors() {
+            let server = Server::behind(door, |settings| settings.limits.tcp_idle = Duration::from_millis(200));
+            let mut silent = server.connect();
+            let mut half = server.connect();
+            half.write_all(&framed(&query(1))[..20]).expect("sent");
+            assert!(is_closed(&mut silent));
+            assert!(is_closed(&mut half));
+            assert_eq!(server.stop().connections(Transport::Tcp, ConnectionEvent::Idle), 2);
+        }
     }
 
     #[test]
@@ -415,44 +486,48 @@ mod tests {
             other.write_all(&framed(&query(5))).expect("sent");
             assert_eq!(id(&read_reply(&mut other)), 5);
         }
-        assert_eq!(server.stop().event(Event::ConnectionSlow), 1);
+        assert_eq!(server.stop().connections(Transport::Tcp, ConnectionEvent::Slow), 1);
     }
 
     #[test]
     fn a_client_that_reads_late_misses_nothing() {
-        // Replies are several times as long as these queries: the server's output is full before its input is empty.
-        let server = Server::start(|settings| settings.identity.nsid = Some("n".repeat(255)));
-        let mut query = query(1);
-        query[11] = 1;
-        query.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\0");
-        let frame = framed(&query);
-        let mut stream = server.connect();
-        stream.write_all(&frame).expect("sent");
-        let reply_size = 2 + read_reply(&mut stream).len();
-        assert!(reply_size > frame.len() * 5);
-        stream.set_write_timeout(Some(Duration::from_millis(100))).expect("an option");
-        // Until the server, whose replies are not taken, takes no more either.
-        let queries = frame.repeat(1000);
-        let mut sent = 0;
-        while let Ok(octets) = stream.write(&queries[sent % queries.len()..]) {
-            sent += octets;
+        for door in doors() {
+            // Replies are several times as long as these queries: the server's output is full before its input is empty.
+            let server = Server::behind(door, |settings| settings.identity.nsid = Some("n".repeat(255)));
+            let mut query = query(1);
+            query[11] = 1;
+            query.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\0");
+            let frame = framed(&query);
+            let mut stream = server.connect();
+            stream.write_all(&frame).expect("sent");
+            let reply_size = 2 + read_reply(&mut stream).len();
+            assert!(reply_size > frame.len() * 5);
+            stream.set_write_timeout(Some(Duration::from_millis(100))).expect("an option");
+            // Until the server, whose replies are not taken, takes no more either.
+            let queries = frame.repeat(1000);
+            let mut sent = 0;
+            while let Ok(octets) = stream.write(&queries[sent % queries.len()..]) {
+                sent += octets;
+            }
+            let mut replies = vec![0; sent / frame.len() * reply_size];
+            stream.read_exact(&mut replies).expect("all replies");
+            drop(stream);
+            assert_eq!(server.stop().received(), (1 + sent / frame.len()) as u64);
         }
-        let mut replies = vec![0; sent / frame.len() * reply_size];
-        stream.read_exact(&mut replies).expect("all replies");
-        drop(stream);
-        assert_eq!(server.stop().received(), (1 + sent / frame.len()) as u64);
     }
 
     #[test]
     fn a_stop_ends_connections_that_are_open() {
-        let server = Server::start(|_| {});
-        let mut stream = server.connect();
-        stream.write_all(&framed(&query(1))).expect("sent");
-        assert_eq!(id(&read_reply(&mut stream)), 1);
-        let start = Instant::now();
-        assert_eq!(server.stop().event(Event::ConnectionAccepted), 1);
-        assert!(start.elapsed() < Duration::from_secs(3), "the connection was waited for");
-        assert!(is_closed(&mut stream));
+        for door in doors() {
+            let server = Server::behind(door, |_| {});
+            let mut stream = server.connect();
+            stream.write_all(&framed(&query(1))).expect("sent");
+            assert_eq!(id(&read_reply(&mut stream)), 1);
+            let start = Instant::now();
+            assert_eq!(server.stop().connections(Transport::Tcp, ConnectionEvent::Accepted), 1);
+            assert!(start.elapsed() < Duration::from_secs(3), "the connection was waited for");
+            assert!(is_closed(&mut stream));
+        }
     }
 
     /// Half of what a client's kernel waits before it acknowledges what it has nothing to say to.

@@ -1,9 +1,9 @@
 //! The two ends of a connection's stream: what is read and written without waiting, and what may end it from outside.
 
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// A TCP stream as its connection has it.
 pub(super) struct Stream {
-    tcp: Rc<TcpStream>,
+    tcp: Arc<TcpStream>,
     /// What was read already and is read again first.
     ahead: Vec<u8>,
 }
@@ -22,11 +22,11 @@ pub(super) struct Ending(Weak<TcpStream>);
 
 impl Stream {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { tcp: Rc::new(stream), ahead: Vec::new() }
+        Self { tcp: Arc::new(stream), ahead: Vec::new() }
     }
 
     pub(super) fn ending(&self) -> Ending {
-        Ending(Rc::downgrade(&self.tcp))
+        Ending(Arc::downgrade(&self.tcp))
     }
 
     /// Has what was read too far read again.
@@ -87,6 +87,25 @@ impl AsyncWrite for Stream {
                 written => return Poll::Ready(written),
             }
         }
+    }
+
+    /// A length and its message are to leave together (RFC 7766 section 8).
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_write_vectored(octets) {
+                Err(error) if is_transient(&error) => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -27,7 +27,7 @@ use super::proxy::{self, Trusted};
 use super::service::Service;
 use super::stream::{Ending, Stream};
 use super::watch::Ends;
-use crate::metrics::Event;
+use crate::metrics::ConnectionEvent;
 
 /// How long clients may take to read their last replies when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ impl Door {
                     Ok((stream, peer)) => self.open(stream, peer),
                     Err(error) if is_of_the_connection(&error) => {}
                     Err(_) => {
-                        self.desk.borrow().event(Event::AcceptFailed);
+                        self.desk.borrow().event(ConnectionEvent::AcceptFailed);
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -119,24 +119,24 @@ impl Door {
         let ending = stream.ending();
         let (service, desk, idle) = (self.service.clone(), Rc::clone(&self.desk), self.idle);
         let task = if self.proxies.holds(peer) {
-            self.desk.borrow().event(Event::ConnectionAccepted);
+            self.desk.borrow().event(ConnectionEvent::Accepted);
             self.connections.spawn_local(async move {
                 let Ok(client) = proxy::take(&mut stream, peer).await else {
-                    desk.borrow().event(Event::ProxyMalformed);
+                    desk.borrow().event(ConnectionEvent::ProxyMalformed);
                     return;
                 };
                 let Some(_place) = limit.admit(client.ip()) else {
-                    desk.borrow().event(Event::ConnectionRefused);
+                    desk.borrow().event(ConnectionEvent::Refused);
                     return;
                 };
                 service.serve(stream, Ends { client, local }, desk, idle).await;
             })
         } else {
             let Some(place) = limit.admit(peer.ip()) else {
-                self.desk.borrow().event(Event::ConnectionRefused);
+                self.desk.borrow().event(ConnectionEvent::Refused);
                 return;
             };
-            self.desk.borrow().event(Event::ConnectionAccepted);
+            self.desk.borrow().event(ConnectionEvent::Accepted);
             self.connections.spawn_local(async move {
                 service.serve(stream, Ends { client: peer, local }, desk, idle).await;
                 drop(place);
@@ -151,7 +151,7 @@ impl Door {
             Err(error) => error.id(),
         };
         self.endings.remove(&id);
-        self.desk.borrow().event(Event::ConnectionClosed);
+        self.desk.borrow().event(ConnectionEvent::Closed);
     }
 
     /// Lets every connection find its end after what has been received: the same end as if the client had sent no more. If
@@ -164,7 +164,7 @@ impl Door {
                     // The other end is dropped.
                     _ = stop.changed() => break,
                     ended = self.connections.join_next() => match ended {
-                        Some(_) => self.desk.borrow().event(Event::ConnectionClosed),
+                        Some(_) => self.desk.borrow().event(ConnectionEvent::Closed),
                         None => return,
                     },
                 }
@@ -173,13 +173,13 @@ impl Door {
         self.endings.values().for_each(Ending::end);
         let all = async {
             while self.connections.join_next().await.is_some() {
-                self.desk.borrow().event(Event::ConnectionClosed);
+                self.desk.borrow().event(ConnectionEvent::Closed);
             }
         };
         // Who does not read by then is cut off when the tasks are dropped.
         let _ = timeout(STOP_PATIENCE, all).await;
         for _ in 0..self.connections.len() {
-            self.desk.borrow().event(Event::ConnectionClosed);
+            self.desk.borrow().event(ConnectionEvent::Closed);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A UDP worker: one thread, a socket for each address, and nothing but batches between them and the engine.
 
-use std::io::PipeReader;
+use std::io::{self, PipeReader};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::batch::{self, Batch, Poll};
+use super::bind::SEND_BUFFER;
 use super::engine::{Answered, Engine};
-use super::late::{Datagram, Queue};
+use super::late::{Back, Datagram, Queue};
 use super::proxy::Trusted;
+use super::watch::Ends;
+use crate::config::Settings;
 use crate::metrics::Event;
 
 /// Batches of one socket before the others, and the end, are looked at.
@@ -19,11 +22,29 @@ const TURN: usize = 16;
 /// Turns after the end: a full receive buffer holds about six, and a flood is not to keep us for ever.
 const LAST_TURNS: usize = 8;
 
+/// How long a worker waits for an interface that takes no more before it drops a reply.
+const SEND_PATIENCE: Duration = Duration::from_millis(20);
 /// So many full batches one behind the other may have left a full buffer behind them, whose drops are then asked for.
 /// Drops take a buffer of queries, and no buffer is smaller than this.
 const SPELL: u32 = 4;
 /// Full batches after which drops are asked for although the flood goes on: some milliseconds.
 const LONG_SPELL: u32 = 256;
+
+/// Gives a socket the options that batches live by; says the size of its receive buffer.
+pub(super) fn outfit(socket: &Socket, address: SocketAddr, settings: &Settings) -> io::Result<usize> {
+    batch::prepare(socket, address, settings.limits.udp_payload)?;
+    let granted = batch::size_receive_buffer(socket, settings.udp.receive_buffer)?;
+    if !settings.udp.busy_poll.is_zero() {
+        // Where the system has it not, workers look for queries all the same, only not down to the interface.
+        let _ = batch::poll_busily(socket, u32::try_from(settings.udp.busy_poll.as_micros()).unwrap_or(u32::MAX));
+    }
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_nonblocking(false)?;
+    socket.set_write_timeout(Some(SEND_PATIENCE))?;
+    Ok(granted)
+}
+
+pub(super) use batch::steer;
 
 /// One thread's sockets and engine.
 pub(super) struct Worker {
@@ -111,8 +132,10 @@ impl Worker {
                     Answered::Reply(octets) => Some(octets),
                     Answered::Silence => None,
                     Answered::Deferred => {
-                        let socket = Arc::clone(&door.socket);
-                        if queue.try_send(Datagram { octets: query.to_vec(), client, way: *way, socket }).is_err() {
+                        let (way, socket) = (*way, Arc::clone(&door.socket));
+                        let ends = Ends { client, local: way.local(door.address) };
+                        let back: Back = Box::new(move |reply| way.send(reply, &socket));
+                        if queue.try_send(Datagram { octets: query.to_vec(), ends, back }).is_err() {
                             moment.drop_deferred();
                         }
                         None
@@ -136,7 +159,7 @@ impl Worker {
 }
 
 /// Where a socket is bound.
-pub(super) fn bound(socket: &Socket) -> SocketAddr {
+fn bound(socket: &Socket) -> SocketAddr {
     let address = socket.local_addr().ok().and_then(|address| address.as_socket());
     address.expect("a socket of ours is bound to an IP address")
 }

@@ -22,8 +22,6 @@ pub struct Edns<'m> {
     pub subnet: Option<Subnet>,
     /// The idle timeout of a TCP connection is asked for (RFC 7828).
     pub keepalive: bool,
-    /// The reply to an encrypted query is to be padded (RFC 7830).
-    pub padding: bool,
 }
 
 /// A cookie of a query (RFC 7873 section 4).
@@ -88,7 +86,6 @@ impl<'m> Edns<'m> {
             COOKIE if self.cookie.is_none() => self.cookie = Some(Cookie::parse(value)?),
             SUBNET if self.subnet.is_none() => self.subnet = Subnet::parse(value)?,
             KEEPALIVE => self.keepalive = true,
-            PADDING => self.padding = true,
             _ => {}
         }
         Ok(())

@@ -1,4 +1,5 @@
-"""The encrypted doors asked by kdig, dig, curl and unbound; thousands that come in and say nothing; half handshakes."""
+"""The encrypted doors asked by kdig, dig, curl, aioquic and unbound; thousands that come in and say nothing; half handshakes."""
+import asyncio
 import base64
 import pathlib
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import doq
 import peers
 from tally import Tally
 
@@ -57,6 +59,28 @@ def check_clients(tally, doors, authority):
         tally.check(reply.stdout[7] == 2 and b"max-age=300" in reply.stderr, f"curl: {reply}")
 
 
+def check_quic(tally, doors):
+    """aioquic: many queries on one connection, a resumed session, and what RFC 9250 forbids."""
+    tickets = []
+
+    async def talk():
+        async with doq.connected(doors["quic"]) as client:
+            replies = await asyncio.gather(*(client.ask(QUERY) for _ in range(300)))
+            tally.check(all(reply and reply[7] == 2 for reply in replies), "300 queries on one connection")
+            # Section 4.2.1: an ID that is not 0 is a protocol error.
+            await client.ask(b"\0\1" + QUERY[2:])
+            await asyncio.wait_for(client.ended.wait(), 20)
+            tally.check(client.error == 2, f"an ID by QUIC ends the connection with {client.error}")
+        for _ in range(2):
+            ticket = tickets[-1] if tickets else None
+            async with doq.connected(doors["quic"], tickets, session_ticket=ticket) as client:
+                reply = await client.ask(QUERY)
+                tally.check(reply is not None, "a query before and after a session is resumed")
+                resumed = client._quic.tls.session_resumed
+        tally.check(resumed, "aioquic's session is resumed")
+    asyncio.run(talk())
+
+
 def check_unbound(tally, doors, folder):
     port = peers.free_port()
     folder.mkdir()
@@ -80,6 +104,12 @@ def check_unbound(tally, doors, folder):
         unbound.wait()
 
 
+def raise_limit():
+    """As many open files as the system lets us have."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
 def memory(kofn):
     status = pathlib.Path(f"/proc/{kofn.process.pid}/status").read_text(encoding="utf-8")
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
@@ -87,8 +117,7 @@ def memory(kofn):
 
 def check_crowd(tally, kofn, doors):
     """Connections that begin a handshake and never end it, on both doors; meanwhile everyone else is answered."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    raise_limit()
     before, crowd = memory(kofn), []
     for number in range(IDLE):
         crowd.append(socket.create_connection(("127.0.0.1", int(doors["tls" if number % 2 else "https"]))))
@@ -112,6 +141,7 @@ def main():
     with peers.kofn(folder, {"example.test.": zone}, SETTINGS) as kofn:
         doors = ports(kofn)
         check_clients(tally, doors, folder / "certificates" / "own.pem")
+        check_quic(tally, doors)
         check_unbound(tally, doors, folder / "unbound")
         check_crowd(tally, kofn, doors)
     return tally.end()

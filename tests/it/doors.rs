@@ -3,11 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream as StdTcpStream, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -47,6 +50,14 @@ const ZONE: &str = "$TTL 300\n@ SOA ns1 hostmaster 7 3600 600 86400 30\n@ NS ns1
     ns1 AAAA ::1\nwww A 192.0.2.1\nwww A 192.0.2.2\nwww TXT \"one\" \"two\"\nalias CNAME www\nchain CNAME alias\n\
     loop CNAME loop\nout CNAME www.another.test.\n*.wild A 192.0.2.9\nbelow.ent A 192.0.2.8\nsub NS ns.sub\n\
     ns.sub A 192.0.2.53\nold DNAME wild\nmail A 192.0.2.25\n_sip._tcp SRV 1 2 3 mail\nsvc HTTPS 1 . alpn=h2\n";
+
+/// Without EDNS, with it, with DO and an empty NSID, and with an option that nobody knows.
+const OPTIONS: [&[u8]; 4] = [
+    b"",
+    b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
+    b"\0\0\x29\x04\xd0\0\0\x80\0\0\x04\0\x03\0\0",
+    b"\0\0\x29\x10\0\0\0\0\0\0\x07\xfd\xe9\0\x03abc",
+];
 
 /// A server with every door, and what its clients trust.
 struct Doors {
@@ -103,25 +114,22 @@ impl Doors {
     }
 
     async fn connect(&self, address: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        let name = ServerName::try_from("localhost").expect("a name");
-        TlsConnector::from(Arc::new(self.client(protocol))).connect(name, stream).await.expect("a handshake")
+        connect(address, &Arc::new(self.client(protocol))).await
     }
 }
 
-/// Every name with every type, without EDNS, with it, with DO, and with padding and an option that nobody knows; and some
-/// messages that are none.
+async fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::clone(client)).connect(name, stream).await.expect("a handshake")
+}
+
+/// Every name with every type and with each of the options; and some messages that are none.
 fn queries() -> Vec<Vec<u8>> {
-    let options: [&[u8]; 4] = [
-        b"",
-        b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
-        b"\0\0\x29\x04\xd0\0\0\x80\0\0\x04\0\x03\0\0",
-        b"\0\0\x29\x10\0\0\0\0\0\0\x07\xfd\xe9\0\x03abc",
-    ];
     let mut queries = Vec::new();
     for name in NAMES {
         for rtype in TYPES {
-            for option in options {
+            for option in OPTIONS {
                 let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!option.is_empty())];
                 for label in name.split('.') {
                     query.push(label.len() as u8);
@@ -164,7 +172,10 @@ async fn by_frames(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, querie
 }
 
 async fn by_https(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let stream = doors.connect(doors.https, b"h2").await;
+    by_http(doors.connect(doors.https, b"h2").await, queries).await
+}
+
+async fn by_http(stream: TlsStream<TcpStream>, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
     tokio::spawn(connection);
     let mut replies = Vec::new();
@@ -201,7 +212,11 @@ async fn by_https(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 async fn by_quic(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(doors.client(b"doq")).expect("TLS 1.3");
+    by_quic_as(doors, doors.client(b"doq"), queries).await
+}
+
+async fn by_quic_as(doors: &Doors, client: ClientConfig, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(client).expect("TLS 1.3");
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
     let connection = endpoint.connect(doors.quic, "localhost").expect("begun").await.expect("a connection");
@@ -232,44 +247,102 @@ fn by_udp(address: SocketAddr, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn every_door_gives_the_same_replies() {
-    let doors = Doors::open("");
+    let (doors, portable) = (Doors::open(""), Doors::open("door = \"portable\""));
     let queries = queries();
     assert!(queries.len() > 2000);
     let address = doors.server.client.0;
     let tcp = by_frames(TcpStream::connect(address).await.expect("a connection"), &queries).await;
     let others = [
-        ("udp", by_udp(address, &queries)),
-        ("tls", by_frames(doors.connect(doors.tls, b"dot").await, &queries).await),
-        ("https", by_https(&doors, &queries).await),
-        ("quic", by_quic(&doors, &queries).await),
+        ("udp", false, by_udp(address, &queries)),
+        ("portable udp", false, by_udp(portable.server.client.0, &queries)),
+        (
+            "portable tcp",
+            false,
+            by_frames(TcpStream::connect(portable.server.client.0).await.expect("connected"), &queries).await,
+        ),
+        ("tls", true, by_frames(doors.connect(doors.tls, b"dot").await, &queries).await),
+        ("https", true, by_https(&doors, &queries).await),
+        ("quic", true, by_quic(&doors, &queries).await),
     ];
-    for (door, replies) in others {
+    for (door, encrypted, replies) in others {
         assert_eq!(replies.len(), tcp.len());
         for ((query, own), other) in queries.iter().zip(&tcp).zip(&replies) {
-            assert_eq!(own, other, "{door} for {query:02x?}");
+            let own = if encrypted { padded(own) } else { own.clone() };
+            assert_eq!(own, *other, "{door} for {query:02x?}");
         }
     }
-    // What `kofn query` shows is what was served.
-    for name in ["www.example.test", "chain.example.test", "a.wild.example.test", "x.old.example.test"] {
-        let shown = doors.server.kofn(&["query", name, "--json"]).json();
-        let served = doors.server.ask(&format!("{name}."), hickory_proto::rr::RecordType::A);
-        assert_eq!(shown["answer"].as_array().map(Vec::len), Some(served.answers.len()), "{name}");
+    same_as_by_query(&doors.server.scratch, &queries, &tcp);
+}
+
+/// A reply as it is padded: up to a multiple of 468 octets, by the last option of its last record, if there is one for it.
+fn padded(reply: &[u8]) -> Vec<u8> {
+    let count = |at: usize| usize::from(u16::from_be_bytes([reply[at], reply[at + 1]]));
+    let after_name = |mut at: usize| loop {
+        match reply[at] {
+            0 => return at + 1,
+            0xc0.. => return at + 2,
+            octets => at += 1 + usize::from(octets),
+        }
+    };
+    let (questions, records) = (count(4), count(6) + count(8) + count(10));
+    let behind = (0..questions).fold(12, |at, _| after_name(at) + 4);
+    // The last record: where it has its length, and its type.
+    let mut last = None;
+    (0..records).fold(behind, |at, _| {
+        let fixed = after_name(at);
+        last = Some((fixed + 8, count(fixed)));
+        fixed + 10 + count(fixed + 8)
+    });
+    let mut padded = reply.to_vec();
+    if let Some((length, 41)) = last {
+        let padding = (reply.len() + 4).next_multiple_of(468) - reply.len() - 4;
+        padded[length..length + 2].copy_from_slice(&(count(length) as u16 + 4 + padding as u16).to_be_bytes());
+        padded.extend([&[0, 12], &(padding as u16).to_be_bytes()[..], &vec![0; padding]].concat());
     }
+    padded
+}
+
+/// What `kofn query` shows is what was served: for every name and type, with the EDNS that it sends.
+fn same_as_by_query(scratch: &Scratch, queries: &[Vec<u8>], replies: &[Vec<u8>]) {
+    let pairs = NAMES.iter().flat_map(|name| TYPES.iter().map(move |rtype| (*name, *rtype)));
+    let served = queries.iter().zip(replies).filter(|(query, _)| query.ends_with(OPTIONS[1])).map(|(_, reply)| reply);
+    // It asks in lower case.
+    let all: Vec<_> = pairs.zip(served).filter(|((name, _), _)| !name.contains(char::is_uppercase)).collect();
+    assert!(all.len() > 500);
+    let compare = |part: &[((&str, u16), &Vec<u8>)]| {
+        for ((name, rtype), reply) in part {
+            let shown = scratch.kofn(&["query", name, &format!("TYPE{rtype}"), "--tcp", "--hex"]);
+            let mut reply = (*reply).clone();
+            // It does not ask for recursion, and a transfer is no reply.
+            reply[2] &= !1;
+            let is_transfer = matches!(rtype, 251 | 252) && shown.code != 0;
+            let expected = data_encoding::HEXLOWER.encode(&reply);
+            assert!(is_transfer || shown.out.trim() == expected, "{name} {rtype}: {shown:?} {expected}");
+        }
+    };
+    let (one, other) = all.split_at(all.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| compare(one));
+        compare(other);
+    });
 }
 
 #[tokio::test]
-async fn encrypted_replies_are_padded_where_the_query_was() {
+async fn encrypted_replies_are_padded_if_the_query_has_edns() {
     let doors = Doors::open("");
-    let padded = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01\x03www\x07example\x04test\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x0c\0\0";
-    let queries = [padded.to_vec()];
+    let bare = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x04test\0\0\x01\0\x01";
+    let with = |option: &[u8]| [&bare[..11], &[1], &bare[12..], option].concat();
+    // With the option, without it, of a version that nobody has, and without EDNS.
+    let asked = with(b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x0c\0\0");
+    let queries = [asked, with(OPTIONS[1]), with(b"\0\0\x29\x04\xd0\0\x01\0\0\0\0"), bare.to_vec()];
     let plain = by_udp(doors.server.client.0, &queries);
-    assert!(plain[0].len() < 200);
+    assert!(plain.iter().all(|reply| reply.len() < 200));
     for replies in [
         by_frames(doors.connect(doors.tls, b"dot").await, &queries).await,
         by_https(&doors, &queries).await,
         by_quic(&doors, &queries).await,
     ] {
-        assert_eq!(replies[0].len(), 468);
+        assert_eq!(replies.iter().map(Vec::len).collect::<Vec<_>>(), [468, 468, 468, plain[3].len()]);
     }
 }
 
@@ -294,6 +367,74 @@ async fn a_certificate_is_exchanged_under_connections_that_go_on() {
     let line = doors.server.log_until(|line| line.contains("ERROR"));
     assert!(line.contains("own.pem: the PEM is broken or cut off"), "{line}");
     by_frames(doors.connect(doors.tls, b"dot").await, &query).await;
+}
+
+/// Counts how often a certificate was looked at: a session that is resumed shows none.
+#[derive(Debug)]
+struct Looks {
+    at: AtomicUsize,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Looks {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.at.fetch_add(1, Ordering::Relaxed);
+        self.verifier.verify_server_cert(certificate, chain, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_on_each_door() {
+    let doors = Doors::open("");
+    let query = [queries()[1].clone()];
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    for (door, protocol) in [("tls", &b"dot"[..]), ("https", b"h2"), ("quic", b"doq")] {
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(doors.roots.clone()), Arc::clone(&provider));
+        let verifier = verifier.build().expect("roots");
+        let looks = Arc::new(Looks { at: AtomicUsize::new(0), verifier });
+        // What is remembered of the first connection is in here.
+        let mut client = doors.client(protocol);
+        client.dangerous().set_certificate_verifier(Arc::clone(&looks) as Arc<dyn ServerCertVerifier>);
+        let client = Arc::new(client);
+        for _ in 0..2 {
+            match door {
+                "tls" => drop(by_frames(connect(doors.tls, &client).await, &query).await),
+                "https" => drop(by_http(connect(doors.https, &client).await, &query).await),
+                _ => drop(by_quic_as(&doors, (*client).clone(), &query).await),
+            }
+        }
+        assert_eq!(looks.at.load(Ordering::Relaxed), 1, "{door} has not gone on with the session");
+    }
 }
 
 #[tokio::test]
@@ -357,7 +498,7 @@ fn a_trusted_proxy_says_who_the_client_is_and_nobody_else() {
 async fn each_encrypted_door_bounds_the_connections_of_one_network() {
     // The table `[tls]` follows what is given here.
     let doors = Doors::open_with("proxy_protocol = [\"127.0.0.2\"]", "per_prefix = 2");
-    let refused = || doors.server.event("tcp_refused");
+    let refused = |door: &str| doors.server.connections(door, "refused");
     // Behind a proxy it is the client's network that counts.
     let behind = |address: SocketAddr, protocol: &'static [u8], network: u8, host: u8| {
         let client = doors.client(protocol);
@@ -372,13 +513,13 @@ async fn each_encrypted_door_bounds_the_connections_of_one_network() {
             TlsConnector::from(Arc::new(client)).connect(name, stream).await
         }
     };
-    for (address, protocol) in [(doors.tls, &b"dot"[..]), (doors.https, b"h2")] {
-        let before = refused();
+    for (door, address, protocol) in [("tls", doors.tls, &b"dot"[..]), ("https", doors.https, b"h2")] {
+        let before = refused(door);
         let held = [behind(address, protocol, 2, 1).await, behind(address, protocol, 2, 2).await];
         assert!(held.iter().all(Result::is_ok));
         assert!(behind(address, protocol, 2, 3).await.is_err(), "a third of 192.0.2.0/24");
         assert!(behind(address, protocol, 3, 3).await.is_ok(), "one of another network");
-        assert_eq!(refused() - before, 1.0);
+        assert_eq!(refused(door) - before, 1.0);
     }
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(doors.client(b"doq")).expect("TLS 1.3");
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");

@@ -8,7 +8,8 @@ const TASKS: [&str; 6] = ["announce", "server", "probe", "reload", "admin", "scr
 /// What knows no runtime: layers 0 and 1, and the simulation, whose clock is its own.
 const DATA: [&str; 9] = ["wire", "net", "metrics", "tap", "health", "config", "zone", "pool", "simulate"];
 /// Where hickory may stand: one file, and whole modules.
-const HICKORY: [&str; 2] = ["src/server/hickory.rs", "src/probe/dns.rs"];
+const HICKORY: [&str; 4] =
+    ["src/server/hickory.rs", "src/server/hickory/tcp.rs", "src/server/hickory/udp.rs", "src/probe/dns.rs"];
 const HICKORY_MODULES: [&str; 3] = ["transfer", "replicate", "cli"];
 const UNSAFE: [&str; 2] = ["src/server/batch/", "src/residency.rs"];
 

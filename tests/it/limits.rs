@@ -143,7 +143,7 @@ fn connections_of_one_network_are_bounded_whoever_brings_them() {
     assert!(connect(3, 3).1, "one of another network");
     drop(one);
     eventually("a place that was given back is to be had again", || connect(2, 4).1.then_some(()));
-    assert!(server.event("tcp_refused") >= 1.0);
+    assert!(server.connections("tcp", "refused") >= 1.0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
 use super::{Metric, Sample, View, process};
 use crate::admin::api::{DrainedMember, Family, Member, Place, Pool, Secondary, Zone, ZoneState};
-use crate::metrics::{Event, Outcome, QueryType, Transport};
+use crate::metrics::{ConnectionEvent, Event, Outcome, QueryType, Transport};
 
 pub(super) static METRICS: &[Metric] = &[
     Metric {
@@ -54,6 +54,34 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| {
             let count = |event: &Event| view.totals.event(*event) as f64;
             Event::ALL.iter().map(|event| sample([event.label()], count(event))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_connections",
+        kind: Counter,
+        labels: &["transport", "event"],
+        meaning: "What happened to connections: `accepted` and `closed`; closed at once over a bound (`refused`, `handshake_refused`) or without a PROXY header that was due (`proxy_malformed`); for asking nothing (`idle`) or not reading (`slow`); handshakes (`handshake_done`, of them `resumed`, which QUIC does not tell, and `handshake_failed`); and those that the system would not give (`accept_failed`).",
+        samples: |view| {
+            let of = |transport: Transport| {
+                let count = move |event: &ConnectionEvent| view.totals.connections(transport, *event) as f64;
+                let events = ConnectionEvent::ALL.iter();
+                events.map(move |event| sample([transport.label(), event.label()], count(event)))
+            };
+            Transport::ALL.iter().copied().filter(|transport| transport.has_connections()).flat_map(of).collect()
+        },
+    },
+    Metric {
+        name: "kofn_connections_open",
+        kind: Gauge,
+        labels: &["transport"],
+        meaning: "Connections that are open now.",
+        samples: |view| {
+            let count = |transport: &Transport| {
+                let [accepted, closed] = [ConnectionEvent::Accepted, ConnectionEvent::Closed]
+                    .map(|event| view.totals.connections(*transport, event));
+                sample([transport.label()], accepted.saturating_sub(closed) as f64)
+            };
+            Transport::ALL.iter().filter(|transport| transport.has_connections()).map(count).collect()
         },
     },
     Metric {
@@ -234,6 +262,16 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| {
             let certificates = view.status.certificates.iter();
             certificates.map(|shown| sample([&shown.file, &shown.names.join(" ")], seconds(shown.ends))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_certificate_days_left",
+        kind: Gauge,
+        labels: &["file", "names"],
+        meaning: "The days until then; below 0 it has ended.",
+        samples: |view| {
+            let certificates = view.status.certificates.iter();
+            certificates.map(|shown| sample([&shown.file, &shown.names.join(" ")], shown.days_left as f64)).collect()
         },
     },
     Metric {

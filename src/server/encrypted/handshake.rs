@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Encrypted as Config;
-use crate::metrics::Event;
+use crate::metrics::ConnectionEvent;
 use crate::server::desk::Desk;
 use crate::server::stream::Stream;
 
@@ -32,13 +32,16 @@ impl Handshake {
     /// The encrypted stream; `None`, and counted, when there is no place, or the client is too slow or fails.
     pub(in crate::server) async fn accept(&self, stream: Stream, desk: &RefCell<Desk>) -> Option<TlsStream<Stream>> {
         let Ok(_place) = self.places.try_acquire() else {
-            desk.borrow().event(Event::HandshakeRefused);
+            desk.borrow().event(ConnectionEvent::HandshakeRefused);
             return None;
         };
-        let shaken = timeout(self.time, self.acceptor.accept(stream)).await;
-        shaken.ok().and_then(Result::ok).or_else(|| {
-            desk.borrow().event(Event::HandshakeFailed);
-            None
-        })
+        let shaken = timeout(self.time, self.acceptor.accept(stream)).await.ok().and_then(Result::ok);
+        let kind = shaken.as_ref().map(|stream| stream.get_ref().1.handshake_kind());
+        let desk = desk.borrow();
+        desk.event(if kind.is_some() { ConnectionEvent::HandshakeDone } else { ConnectionEvent::HandshakeFailed });
+        if kind == Some(Some(HandshakeKind::Resumed)) {
+            desk.event(ConnectionEvent::Resumed);
+        }
+        shaken
     }
 }

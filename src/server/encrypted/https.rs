@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::freshness::freshness;
-use super::reply::Reply;
-use crate::metrics::Event;
+use crate::metrics::ConnectionEvent;
 use crate::server::desk::Desk;
+use crate::server::reply::Reply;
 use crate::server::watch::Ends;
 use crate::transfer::notify::bare_reply;
 use crate::wire::{HEADER, Rcode};
@@ -69,7 +69,7 @@ impl Conversation {
                 Err(_) => break,
             }
         }
-        self.desk.borrow().event(Event::ConnectionIdle);
+        self.desk.borrow().event(ConnectionEvent::Idle);
         connection.abrupt_shutdown(Reason::NO_ERROR);
         let _ = timeout(FAREWELL, std::future::poll_fn(|cx| connection.poll_closed(cx))).await;
     }

@@ -14,7 +14,6 @@ mod freshness;
 mod handshake;
 mod https;
 mod quic;
-mod reply;
 
 use std::cell::{Cell, RefCell};
 use std::io;

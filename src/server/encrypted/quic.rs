@@ -17,13 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::reply::Reply;
 use crate::config::Encrypted as Config;
-use crate::metrics::Event;
+use crate::metrics::ConnectionEvent;
 use crate::server::defer::{Clerk, seconds};
 use crate::server::desk::{Desk, FRAME};
 use crate::server::engine::Engine;
 use crate::server::limit::{Limit, Place};
+use crate::server::reply::Reply;
 use crate::server::watch::Ends;
 use crate::transfer::send::Remainder;
 
@@ -141,16 +141,16 @@ impl Door {
                 continue;
             }
             let Ok(handshake) = Arc::clone(&self.handshakes).try_acquire_owned() else {
-                self.desk.borrow().event(Event::HandshakeRefused);
+                self.desk.borrow().event(ConnectionEvent::HandshakeRefused);
                 incoming.refuse();
                 continue;
             };
             let Some(place) = self.limit.admit(incoming.remote_address().ip()) else {
-                self.desk.borrow().event(Event::ConnectionRefused);
+                self.desk.borrow().event(ConnectionEvent::Refused);
                 incoming.refuse();
                 continue;
             };
-            self.desk.borrow().event(Event::ConnectionAccepted);
+            self.desk.borrow().event(ConnectionEvent::Accepted);
             tokio::task::spawn_local(self.clone().open(incoming, bound, handshake, place));
         }
     }
@@ -159,10 +159,13 @@ impl Door {
         let shaken = timeout(self.config.handshake_time, async { incoming.accept()?.await }).await;
         drop(handshake);
         match shaken {
-            Ok(Ok(connection)) => self.converse(connection, bound).await,
-            _ => self.desk.borrow().event(Event::HandshakeFailed),
+            Ok(Ok(connection)) => {
+                self.desk.borrow().event(ConnectionEvent::HandshakeDone);
+                self.converse(connection, bound).await;
+            }
+            _ => self.desk.borrow().event(ConnectionEvent::HandshakeFailed),
         }
-        self.desk.borrow().event(Event::ConnectionClosed);
+        self.desk.borrow().event(ConnectionEvent::Closed);
         drop(place);
     }
 
@@ -193,7 +196,7 @@ impl Door {
                 Err(_) => break,
             }
         }
-        self.desk.borrow().event(Event::ConnectionIdle);
+        self.desk.borrow().event(ConnectionEvent::Idle);
         connection.close(NO_ERROR, b"");
     }
 }

@@ -109,13 +109,22 @@ impl Server {
 
     /// How often an event has happened at the doors, as the metrics say.
     pub(crate) fn event(&self, name: &str) -> f64 {
+        self.metric(&format!("kofn_events_total{{event=\"{name}\"}}"))
+    }
+
+    /// How often something has happened to connections of one transport.
+    pub(crate) fn connections(&self, transport: &str, event: &str) -> f64 {
+        self.metric(&format!("kofn_connections_total{{transport=\"{transport}\",event=\"{event}\"}}"))
+    }
+
+    fn metric(&self, sample: &str) -> f64 {
         let mut socket = UnixStream::connect(self.scratch.path("state/control.sock")).expect("the control socket");
         socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
         let mut metrics = String::new();
         socket.read_to_string(&mut metrics).expect("the metrics");
-        let line = format!("kofn_events_total{{event=\"{name}\"}} ");
+        let line = format!("{sample} ");
         let count = metrics.lines().find_map(|text| text.strip_prefix(&line)).and_then(|text| text.parse().ok());
-        count.unwrap_or_else(|| panic!("no event {name} in {metrics}"))
+        count.unwrap_or_else(|| panic!("no {sample} in {metrics}"))
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {

@@ -1,12 +1,16 @@
-//! Messages that come alone, as HTTP and QUIC have them.
+//! Messages that are answered one by one, as HTTP, QUIC and the portable door have them.
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::defer::Work;
+use super::desk::Desk;
+#[cfg(feature = "encrypted")]
+use super::desk::FRAME;
+#[cfg(feature = "encrypted")]
+use super::engine::Answered;
+use super::engine::Settled;
+use super::watch::{Begun, Ends};
 use crate::metrics::{Outcome, QueryType};
-use crate::server::defer::Work;
-use crate::server::desk::{Desk, FRAME};
-use crate::server::engine::{Answered, Settled};
-use crate::server::watch::{Begun, Ends};
 use crate::transfer::send::Sending;
 
 /// What answers one message that came alone.
@@ -21,14 +25,20 @@ pub(super) enum Reply {
 
 impl Desk {
     /// Answers and counts a message that came alone, be it deferred or not.
+    #[cfg(feature = "encrypted")]
     pub(super) fn reply(&mut self, message: &[u8], ends: Ends) -> Reply {
-        let Self { engine, clerk, output, .. } = self;
-        let transport = engine.transport();
+        let Self { engine, output, .. } = self;
         match engine.moment().answer(message, ends.client, || ends.local, &mut output[..FRAME - 2]) {
-            Answered::Reply(octets) => return Reply::One(output[..octets].to_vec()),
-            Answered::Silence => return Reply::Silence,
-            Answered::Deferred => {}
+            Answered::Reply(octets) => Reply::One(output[..octets].to_vec()),
+            Answered::Silence => Reply::Silence,
+            Answered::Deferred => self.reply_deferred(message, ends),
         }
+    }
+
+    /// The same for a message that the engine has deferred.
+    pub(super) fn reply_deferred(&mut self, message: &[u8], ends: Ends) -> Reply {
+        let Self { engine, clerk, .. } = self;
+        let transport = engine.transport();
         let begun = Begun::now();
         let mut settle = |reply: Option<&[u8]>, query_type, label| {
             engine.settle(&Settled { message, ends, begun, reply, label, query_type });
