@@ -27,8 +27,12 @@ const SEND_PATIENCE: Duration = Duration::from_millis(20);
 /// So many full batches one behind the other may have left a full buffer behind them, whose drops are then asked for.
 /// Drops take a buffer of queries, and no buffer is smaller than this.
 const SPELL: u32 = 4;
-/// Full batches after which drops are asked for although the flood goes on: some milliseconds.
-const LONG_SPELL: u32 = 256;
+/// Full batches after which drops are asked for although the flood goes on: some milliseconds, or a tenth of a second where
+/// trains come.
+const LONG_SPELL: u32 = 64;
+
+/// A worker without work for so long lets go of its snapshot. Taking it up again costs the next query an atomic addition.
+const REST: Duration = Duration::from_secs(1);
 
 /// Gives a socket the options that batches live by; says the size of its receive buffer.
 pub(super) fn outfit(socket: &Socket, address: SocketAddr, settings: &Settings) -> io::Result<usize> {
@@ -94,7 +98,11 @@ impl Worker {
         let mut awake = Awake::new(self.busy_poll);
         while !poll.is_stopped() {
             let looks = awake.looks();
-            poll.wait(!more && !looks);
+            if !poll.wait((more || looks).then_some(Duration::ZERO).or(Some(REST))) && !more && !looks {
+                // What the snapshot holds may have been replaced since, and is not to stay for the sake of one who sleeps.
+                self.engine.rest();
+                poll.wait(None);
+            }
             more = false;
             for place in 0..self.doors.len() {
                 if poll.is_ready(place) {

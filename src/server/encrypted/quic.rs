@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::Encrypted as Config;
 use crate::metrics::ConnectionEvent;
 use crate::server::defer::{Clerk, seconds};
-use crate::server::desk::{Desk, FRAME};
+use crate::server::desk::{self, Desk, FRAME};
 use crate::server::engine::Engine;
 use crate::server::limit::{Limit, Place};
 use crate::server::reply::Reply;
@@ -89,6 +89,7 @@ impl Worker {
         let mut stop = stop.clone();
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
+            tokio::task::spawn_local(desk::follow(Rc::clone(&door.desk)));
             tokio::select! {
                 _ = ours.wait_for(|ours| *ours) => {}
                 _ = stop.changed() => return,
