@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Event, Outcome, QueryType, Transport};
+use super::times::{BUCKETS, bucket_of};
+use super::{Event, Outcome, QueryType, Times, Transport};
 
 /// The counters of one worker. One thread writes, anyone reads.
 ///
@@ -34,7 +36,14 @@ impl Counters {
 
     /// How many packets were received so far, by all transports.
     pub fn taken(&self) -> u64 {
-        self.0[RECEIVED_CELLS..].iter().map(|cell| cell.load(Relaxed)).sum()
+        self.0[RECEIVED_CELLS..TIME_CELLS].iter().map(|cell| cell.load(Relaxed)).sum()
+    }
+
+    /// Notes that `messages` were answered within `time`.
+    pub fn took(&self, transport: Transport, time: Duration, messages: u32) {
+        self.add(time_cell(transport, bucket_of(time)), u64::from(messages));
+        let nanoseconds = time.as_nanos() as u64 * u64::from(messages);
+        self.add(time_cell(transport, BUCKETS), nanoseconds);
     }
 
     /// One writer, so nothing can come between the load and the store: an addition without a locked instruction.
@@ -109,6 +118,14 @@ impl Totals {
         Outcome::ALL.iter().map(|outcome| self.outcome(*outcome)).sum()
     }
 
+    /// How long the answers of one transport took, as far as they were timed.
+    pub fn times(&self, transport: Transport) -> Times {
+        Times {
+            counts: std::array::from_fn(|bucket| self.0[time_cell(transport, bucket)]),
+            sum: Duration::from_nanos(self.0[time_cell(transport, BUCKETS)]),
+        }
+    }
+
     /// How often an event happened.
     pub fn event(&self, event: Event) -> u64 {
         self.0[event_cell(event)]
@@ -120,7 +137,8 @@ const QUERY_TYPES: usize = QueryType::ALL.len();
 const TRANSPORTS: usize = Transport::ALL.len();
 const EVENT_CELLS: usize = TRANSPORTS * QUERY_TYPES * OUTCOMES;
 const RECEIVED_CELLS: usize = EVENT_CELLS + Event::ALL.len();
-const CELLS: usize = RECEIVED_CELLS + TRANSPORTS;
+const TIME_CELLS: usize = RECEIVED_CELLS + TRANSPORTS;
+const CELLS: usize = TIME_CELLS + TRANSPORTS * (BUCKETS + 1);
 
 const fn outcome_cell(transport: Transport, query_type: QueryType, outcome: Outcome) -> usize {
     (transport as usize * QUERY_TYPES + query_type as usize) * OUTCOMES + outcome as usize
@@ -134,6 +152,11 @@ const fn received_cell(transport: Transport) -> usize {
     RECEIVED_CELLS + transport as usize
 }
 
+/// The last of a transport has the sum.
+const fn time_cell(transport: Transport, bucket: usize) -> usize {
+    TIME_CELLS + transport as usize * (BUCKETS + 1) + bucket
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +167,7 @@ mod tests {
         let mut cells = HashSet::new();
         for transport in Transport::ALL {
             assert!(cells.insert(received_cell(*transport)));
+            assert!((0..=BUCKETS).all(|bucket| cells.insert(time_cell(*transport, bucket))));
             for query_type in QueryType::ALL {
                 for outcome in Outcome::ALL {
                     assert!(cells.insert(outcome_cell(*transport, *query_type, *outcome)));

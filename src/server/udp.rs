@@ -119,6 +119,7 @@ impl Worker {
                     }
                 }
             });
+            drop(moment);
             if lost > 0 {
                 engine.event(Event::SendFailed, lost as u64);
             }

@@ -7,11 +7,13 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::build::{Builder, solve};
+use super::build::{seat, solve};
 use super::departures::departures;
 use super::facts::Facts;
+use super::ledger::Ledger;
 use super::served::{ServedZone, Snapshot};
 use super::sources::{Sources, Transferred, ZoneSource};
+use super::steps::Steps;
 use crate::config::{CookieSecret, Settings, ZonePolicy};
 use crate::drain::{Clock, Drains};
 use crate::health::ProbeKey;
@@ -22,6 +24,7 @@ use crate::zone::{NodeId, ZoneSet};
 #[derive(Debug)]
 pub struct Publisher {
     current: Arc<ArcSwap<Snapshot>>,
+    ledger: Arc<Ledger>,
     facts: Facts,
     writer: Mutex<Writer>,
     work: Condvar,
@@ -48,17 +51,30 @@ struct RotationId {
 
 /// Reads the newest snapshot.
 #[derive(Clone, Debug)]
-pub struct Reader(Arc<ArcSwap<Snapshot>>);
+pub struct Reader {
+    current: Arc<ArcSwap<Snapshot>>,
+    ledger: Arc<Ledger>,
+}
 
 impl Reader {
     /// The newest snapshot.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// A reader for one worker, which costs one atomic load when nothing has changed.
     pub fn cached(&self) -> arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>> {
-        arc_swap::Cache::new(Arc::clone(&self.0))
+        arc_swap::Cache::new(Arc::clone(&self.current))
+    }
+
+    /// The walk of one more worker on all rotations, from a place of its own.
+    pub fn steps(&self, offset: u32) -> Steps {
+        self.ledger.walker(offset)
+    }
+
+    /// Brings the accounts of all pools up to date.
+    pub fn settle(&self) {
+        self.ledger.settle(now());
     }
 }
 
@@ -67,9 +83,10 @@ impl Publisher {
     pub fn new(settings: Arc<Settings>, facts: Facts) -> Arc<Self> {
         let cookie_secret = settings.cookies.secret.unwrap_or_else(|| CookieSecret(rand::random()));
         let zones = ZoneSet::new([]);
-        let first = Snapshot { generation: 1, settings, cookie_secret, zones, rotations: 0 };
+        let first = Snapshot { generation: 1, settings, cookie_secret, zones, cells: 0 };
         Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(first)),
+            ledger: Arc::default(),
             facts,
             writer: Mutex::default(),
             work: Condvar::new(),
@@ -80,7 +97,7 @@ impl Publisher {
 
     /// What workers read from.
     pub fn reader(&self) -> Reader {
-        Reader(Arc::clone(&self.current))
+        Reader { current: Arc::clone(&self.current), ledger: Arc::clone(&self.ledger) }
     }
 
     /// Tells the number of each new generation.
@@ -139,8 +156,8 @@ impl Publisher {
         let current = self.current.load_full();
         let cookie_secret = settings.cookies.secret.unwrap_or(current.cookie_secret);
         let zones = ZoneSet::new(current.zones.iter().map(|(apex, zone)| (apex.clone(), Arc::clone(zone))));
-        let rotations = current.rotations;
-        self.swap(Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, rotations });
+        let cells = current.cells;
+        self.swap(Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, cells });
     }
 
     /// Takes over the verdicts of these probes. Who is out is out of all hands when this returns; large rotations are
@@ -258,10 +275,10 @@ impl Publisher {
         self.publish(&mut writer, &current, zones.collect());
     }
 
-    /// Numbers the rotations, notes those that are not solved, and swaps.
+    /// Seats the rotations, notes those that are not solved, and swaps.
     fn publish(&self, writer: &mut Writer, current: &Snapshot, zones: Vec<(Name, Arc<ServedZone>)>) {
-        let mut builder = Builder::default();
-        let zones: Vec<_> = zones.into_iter().map(|(apex, zone)| (apex, builder.number(zone))).collect();
+        self.ledger.release(now());
+        let zones: Vec<_> = zones.into_iter().map(|(apex, zone)| (apex, seat(zone, &self.ledger))).collect();
         writer.unsolved.clear();
         for (apex, zone) in &zones {
             let ids = zone.unsolved().map(|(node, rtype)| RotationId { apex: apex.clone(), node, rtype });
@@ -275,7 +292,7 @@ impl Publisher {
             settings: Arc::clone(&current.settings),
             cookie_secret: current.cookie_secret,
             zones: ZoneSet::new(zones),
-            rotations: builder.rotations,
+            cells: self.ledger.cells(),
         });
     }
 
