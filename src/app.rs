@@ -20,6 +20,7 @@ mod transfers;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
@@ -47,13 +48,13 @@ use crate::privileges::{SandboxError, UserError};
 use crate::probe::{self, Feed, FirstRound, Prober};
 use crate::reload::drains::Drainer;
 use crate::reload::{
-    Change, Extent, Fault, Follower, Handle, Loader, Look, Overview, Pass, SettingsSource, Severity, Standing,
+    Change, Extent, Fault, Follower, Handle, Loader, Look, Looks, Overview, Pass, SettingsSource, Severity, Standing,
 };
 use crate::replicate::{Replicator, Standings, Watches};
 use crate::scribe::Scribe;
 use crate::server::{BindError, Bound, Handoff, Running};
 use crate::shutdown::{Request, Signals};
-use crate::snapshot::{Facts, Publisher, Reader, Snapshot};
+use crate::snapshot::{Facts, Publisher, Snapshot};
 use crate::supervisor;
 use crate::tap::Taps;
 use crate::{processor, residency};
@@ -211,7 +212,7 @@ impl App {
         let (notified, notifies) = mpsc::channel(NOTIFIES);
         let (taps, scribe) = write_down(&publisher, &registry, &mut tasks)?;
         let handoff = Handoff { taps, journals: Arc::clone(&announcing.journals), notified, ours: ours.subscribe() };
-        let (certificates, listen) = (certificates::shown(&self.bound), listening(&self.bound));
+        let (certificates, listening) = (certificates::shown(&self.bound), listening(&self.bound));
         let mut running = self.bound.run(&publisher.reader(), &registry, handoff)?;
         if let Some(heir) = self.heir {
             take_over(heir, self.log).await?;
@@ -223,21 +224,18 @@ impl App {
         handover::offer(self.giver, steps)?;
         // What faces people and the service manager ends at once when another process takes over.
         let mut fronts = JoinSet::new();
+        let told = announcing.standings.clone();
         tasks.spawn(announce::run(announcing));
         tasks.spawn(follower.run());
-        let of_others = (replicator.standings(), replicator.watches());
         Pulse { workers: running.vitals(), prober, table: Arc::clone(&table) }.start(self.watchdog, &mut fronts);
-        let sources = watched(publisher.reader(), table, registry, overview.clone(), of_others, self.started);
-        let sources = Arc::new(admin::Sources { certificates, listen, privileges: self.privileges, ..sources });
+        let others = (replicator.standings(), replicator.watches(), told);
+        let process = (certificates, listening, self.privileges, self.started);
+        let sources = Arc::new(watched(&publisher, (table, registry), overview.clone(), others, process));
         fronts.spawn(Alerts::new(alerts::sources(&publisher, &sources)).run());
-        let retry = transfers::retry_by(replicator.handle());
-        let steering = Steering { reload: reload_by(handle.clone()), drains: Arc::new(Keeper(drains)), retry };
+        let (drains, retry) = (Arc::new(Keeper(drains)), transfers::retry_by(replicator.handle()));
+        let steering = Steering { reload: reload_by(handle.clone()), drains, retry };
         tasks.spawn(replicator.run(notifies));
-        fronts.spawn(async move {
-            if let Err(error) = admin::serve(listener, self.admin, sources, steering).await {
-                error!("admin and control socket ended: {error}");
-            }
-        });
+        fronts.spawn(show(listener, self.admin, sources, steering));
         tell_ready(&overview, &publisher.reader().load());
         tasks.spawn(stay_small());
         let serving = Serving { running, fronts, tasks, custody, estate: self.estate, ownership, solver, scribe };
@@ -365,25 +363,39 @@ async fn take_over(heir: Heir, log: Option<OwnedFd>) -> io::Result<()> {
     Ok(())
 }
 
+/// Answers on the control socket and the admin listener.
+async fn show(control: UnixListener, admin: Option<TcpListener>, sources: Arc<admin::Sources>, steering: Steering) {
+    if let Err(error) = admin::serve(control, admin, sources, steering).await {
+        error!("admin and control socket ended: {error}");
+    }
+}
+
+/// How zones come from others and go to them.
+type Others = (Standings, Watches, Arc<announce::Standings>);
+/// What does not change while the process runs, and the certificates that it shows.
+type Process = (certificates::List, Vec<api::Listening>, api::Privileges, Timestamp);
+
 /// What the admin listener and the control socket show.
 fn watched(
-    reader: Reader,
-    table: Arc<Table>,
-    registry: Arc<Registry>,
+    publisher: &Arc<Publisher>,
+    (table, registry): (Arc<Table>, Arc<Registry>),
     overview: watch::Receiver<Arc<Overview>>,
-    (standings, watches): (Standings, Watches),
-    started: Timestamp,
+    (standings, watches, told): Others,
+    (certificates, listen, privileges, started): Process,
 ) -> admin::Sources {
-    let of_zones = standings.clone();
+    let (of_zones, naming) = (standings.clone(), publisher.reader());
     admin::Sources {
-        reader,
+        reader: publisher.reader(),
         table,
         registry,
         files: Box::new(move |wanted| files_as_json(&overview.borrow(), &of_zones, wanted)),
-        transfers: Box::new(move || transfers::as_json(&standings, &watches)),
-        certificates: Box::new(Vec::new),
-        listen: Vec::new(),
-        privileges: api::Privileges::default(),
+        transfers: Box::new(move || transfers::as_json(&standings, &watches, &told)),
+        certificates,
+        listen,
+        privileges,
+        alerts: alerts::list(),
+        name: Box::new(move || server_name(&naming.load().settings)),
+        recent: admin::Recent::default(),
         started,
     }
 }
@@ -524,9 +536,16 @@ fn change_as_json(change: Change) -> api::Change {
     }
 }
 
-fn files_as_json(overview: &Overview, standings: &Standings, wanted: admin::Zones) -> (Vec<String>, Vec<api::Zone>) {
+fn files_as_json(overview: &Overview, standings: &Standings, wanted: admin::Zones) -> admin::Files {
     let wanted = |zone: &Standing| wanted == admin::Zones::All || !zone.is_current();
-    (texts(&overview.faults), transfers::zones(&overview.zones, standings, wanted))
+    let Looks { good, faulty, last, took, taken } = overview.looks.clone();
+    let (taken, changed) = taken.unzip();
+    let changed = changed.into_iter().flatten().map(change_as_json).collect();
+    admin::Files {
+        faults: texts(&overview.faults),
+        zones: transfers::zones(&overview.zones, standings, wanted),
+        reloads: api::Reloads { good, faulty, last, took: took.as_secs_f64(), taken, changed },
+    }
 }
 
 fn zone_as_json(standing: &Standing) -> api::Zone {

@@ -4,9 +4,9 @@
 
 mod drains;
 mod explain;
+mod now;
 mod transfers;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
@@ -14,10 +14,17 @@ use serde::{Deserialize, Serialize};
 
 pub use drains::{Drain, DrainAsk, DrainedMember, Drains, Place, UndrainAsk};
 pub use explain::{EXPLAIN_PATH, ExplainedMember, ExplainedPool, Explanation};
-pub use transfers::{RETRY_PATH, Retried, Secondary, TRANSFERS_PATH, Transfers, Watched};
+pub use now::{Alert, Queries, Recent, Refusal, Reloads};
+pub use transfers::{Notified, RETRY_PATH, Retried, Secondary, TRANSFERS_PATH, Transfers, Watched};
 
 /// Where the status is.
 pub const STATUS_PATH: &str = "/api/v1/status";
+/// Where the pools are, or the one of a name.
+pub const POOLS_PATH: &str = "/api/v1/pools";
+/// Where the zones are, or the one of a name.
+pub const ZONES_PATH: &str = "/api/v1/zones";
+/// Where all of this is described.
+pub const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 /// Where the metrics are, for Prometheus.
 pub const METRICS_PATH: &str = "/metrics";
 /// Where a reload is asked for, by POST and on the control socket only.
@@ -34,7 +41,11 @@ pub const UNDRAIN_PATH: &str = "/api/v1/undrain";
 
 /// The answer to [`STATUS_PATH`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
+    /// What the server calls itself: `identity.id`, or the name of the machine.
+    #[serde(default)]
+    pub server: String,
     /// The version of the running program.
     pub version: String,
     /// Its process id.
@@ -67,10 +78,20 @@ pub struct Status {
     pub privileges: Privileges,
     /// What came in and what became of it.
     pub queries: Queries,
+    /// The traffic of the last minutes.
+    #[serde(default)]
+    pub recent: Recent,
+    /// The looks at the files.
+    #[serde(default)]
+    pub reloads: Reloads,
+    /// What is wrong now.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
 }
 
 /// One address that DNS is answered at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Listening {
     /// `udp`, `tcp`, `tls`, `https` or `quic`.
     pub transport: String,
@@ -80,6 +101,7 @@ pub struct Listening {
 
 /// What the process may still do, after it has given up what it needs no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Privileges {
     /// The user that it runs as: a name, or a number where that has none.
     pub user: String,
@@ -95,6 +117,7 @@ pub struct Privileges {
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Certificate {
     /// The DNS names that it is for.
     pub names: Vec<String>,
@@ -108,6 +131,7 @@ pub struct Certificate {
 
 /// One zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Zone {
     /// The apex.
     pub name: String,
@@ -131,6 +155,7 @@ pub struct Zone {
 
 /// What a zone's queries get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ZoneState {
     /// The files as they stand.
@@ -145,6 +170,7 @@ pub enum ZoneState {
 
 /// How far the probes are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
     /// How many probes there are: one for each address and check.
     pub probes: usize,
@@ -164,6 +190,7 @@ pub struct Health {
 
 /// One pool: the members of one owner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pool {
     /// The owner.
     pub name: String,
@@ -177,12 +204,25 @@ pub struct Pool {
 
 /// The members of one address family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Family {
     /// `A` or `AAAA`.
     #[serde(rename = "type")]
     pub rtype: String,
     /// How many addresses an answer holds.
     pub k: u16,
+    /// How members are put into hands.
+    #[serde(default)]
+    pub spread: String,
+    /// Seconds that a hand may be cached.
+    #[serde(default)]
+    pub ttl: u32,
+    /// Hands that were dealt since the start.
+    #[serde(default)]
+    pub hands: u64,
+    /// Hands that were dealt in the last five minutes.
+    #[serde(default)]
+    pub recent_hands: u64,
     /// How many members may be handed out now.
     pub eligible: usize,
     /// Whether so few are healthy that all are served.
@@ -193,6 +233,7 @@ pub struct Family {
 
 /// One address of a pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Member {
     /// The address.
     pub address: IpAddr,
@@ -224,23 +265,33 @@ pub struct Member {
     pub last_error: Option<String>,
     /// When the certificate that it has shown ends.
     pub certificate_end: Option<Timestamp>,
+    /// How many seconds the last probe took.
+    #[serde(default)]
+    pub probe_seconds: Option<f64>,
+    /// How often the verdict has changed since the start.
+    #[serde(default)]
+    pub flips: u64,
+    /// The part of the weight of all who are served that is its own, 0 to 1.
+    #[serde(default)]
+    pub fair: f64,
+    /// The part of the addresses of the last five minutes that were its own, 0 to 1; `null` when there were none.
+    #[serde(default)]
+    pub handed: Option<f64>,
+    /// Hands with it since the start.
+    #[serde(default)]
+    pub answers: u64,
+    /// Hands that named it first.
+    #[serde(default)]
+    pub first: u64,
 }
 
 fn whole() -> f64 {
     1.0
 }
 
-/// Counters since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queries {
-    /// Packets and TCP messages that came in.
-    pub received: u64,
-    /// How they ended: the sum is `received` whenever the workers rest. Outcomes that never happened are left out.
-    pub outcomes: BTreeMap<String, u64>,
-}
-
 /// The answer to [`RELOAD_PATH`], given when the files have been read and what was good is served.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reloaded {
     /// The zones that are served now.
     pub zones: usize,
@@ -254,6 +305,7 @@ pub struct Reloaded {
 
 /// What a reload did to one zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The apex.
     pub zone: String,
@@ -267,6 +319,7 @@ pub struct Change {
 
 /// One state of a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Extent {
     /// The serial.
     pub serial: u32,
@@ -276,6 +329,7 @@ pub struct Extent {
 
 /// What a reload did to one family of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PoolChange {
     /// The owner.
     pub pool: String,

@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 
-use super::api::{DRAIN_PATH, DRAINS_PATH, DrainAsk, Drains, UNDRAIN_PATH, UndrainAsk};
+use super::api::{DRAIN_PATH, DrainAsk, Drains, UNDRAIN_PATH, UndrainAsk};
+use super::refusal::{ending, refuse, unread};
 
 /// Comes later; `None` when the server is about to end.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
@@ -27,31 +29,29 @@ pub trait DrainKeeper: Send + Sync {
 
 type Keeper = Arc<dyn DrainKeeper>;
 
-pub(super) fn reading(keeper: Keeper) -> Router {
-    Router::new().route(DRAINS_PATH, get(list)).with_state(keeper)
-}
-
 pub(super) fn steering(keeper: Keeper) -> Router {
     Router::new().route(DRAIN_PATH, post(drain)).route(UNDRAIN_PATH, post(undrain)).with_state(keeper)
 }
 
-async fn list(State(keeper): State<Keeper>) -> Response {
-    respond(keeper.list().await.map(Ok))
+async fn drain(State(keeper): State<Keeper>, ask: Result<Json<DrainAsk>, JsonRejection>) -> Response {
+    match ask {
+        Ok(Json(ask)) => respond(keeper.drain(ask).await),
+        Err(fault) => unread(&fault),
+    }
 }
 
-async fn drain(State(keeper): State<Keeper>, Json(ask): Json<DrainAsk>) -> Response {
-    respond(keeper.drain(ask).await)
-}
-
-async fn undrain(State(keeper): State<Keeper>, Json(ask): Json<UndrainAsk>) -> Response {
-    respond(keeper.undrain(ask).await)
+async fn undrain(State(keeper): State<Keeper>, ask: Result<Json<UndrainAsk>, JsonRejection>) -> Response {
+    match ask {
+        Ok(Json(ask)) => respond(keeper.undrain(ask).await),
+        Err(fault) => unread(&fault),
+    }
 }
 
 fn respond(done: Option<Result<Drains, String>>) -> Response {
     match done {
         Some(Ok(drains)) => Json(drains).into_response(),
         // RFC 9110 section 15.5.10: the request is in conflict with how things stand.
-        Some(Err(refusal)) => (StatusCode::CONFLICT, refusal).into_response(),
-        None => super::ending(),
+        Some(Err(refusal)) => refuse(StatusCode::CONFLICT, refusal),
+        None => ending(),
     }
 }

@@ -7,7 +7,9 @@ use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+
+use super::refusal::refuse;
 
 /// Lets through who asks by address or as `localhost`.
 pub(super) async fn check_host(request: Request, next: Next) -> Response {
@@ -15,8 +17,8 @@ pub(super) async fn check_host(request: Request, next: Next) -> Response {
     if host.is_some_and(is_local) {
         return next.run(request).await;
     }
-    let text = "ask by address or as localhost: other names may be led here by others\n";
-    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+    let text = "ask by address or as localhost: other names may be led here by others";
+    refuse(StatusCode::MISDIRECTED_REQUEST, text)
 }
 
 fn is_local(host: &str) -> bool {

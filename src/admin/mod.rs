@@ -1,17 +1,17 @@
 //! Layer 3: watching and steering the running server over HTTP.
 //!
 //! ```text
-//! admin.listen, loopback ──────► GET  /metrics ───────────────┐
-//!                                GET  /api/v1/status, drains ─┤
-//! state/control.sock, mode 0600 ► GET  /api/v1/status, drains ─┴─► Sources: snapshot, verdicts, counters, files; drains
-//!                                GET  /api/v1/transfers           both
-//!                                GET  /api/v1/explain ──────────► the same, and the engine
+//! admin.listen, loopback ──────► GET /, the page, and its events ─────┐
+//!                                GET /metrics ───────────────────────┤
+//!                                GET /api/v1/status, pools, zones, … ┤
+//! state/control.sock, mode 0600 ► all of it, and ────────────────────┴─► Sources: snapshot, verdicts, counters, files; drains
 //!                                POST /api/v1/reload ───────────► whoever reads the files
 //!                                POST /api/v1/transfers/retry ──► whoever asks primaries
 //!                                POST /api/v1/drain, undrain ───► whoever keeps the drains
 //! ```
 //!
 //! * Reading is open to the machine; what changes something goes only through the socket, which the file system guards.
+//! * What is not done is told as JSON, whatever the path.
 //! * Nothing here is on the way of a query.
 //!
 //! Not here: the commands that ask (`cli`).
@@ -22,6 +22,12 @@ mod drains;
 mod explain;
 mod expose;
 mod guard;
+#[cfg(test)]
+mod openapi;
+mod page;
+mod reading;
+mod recent;
+mod refusal;
 mod status;
 
 use std::io;
@@ -29,18 +35,20 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use tokio::net;
 
 pub use control::{Control, ControlError, Ownership, SOCKET};
 pub use drains::{DrainKeeper, Reply};
-pub use status::{Sources, TellFiles, Zones};
+pub use reading::PATHS;
+pub use recent::Recent;
+use refusal::{ending, malformed, no_such_method, no_such_path};
+pub use status::{Files, Judge, Sources, TellFiles, Zones};
 
 /// Has the files read again, with what would be held if told so.
 pub type Reload = Box<dyn Fn(bool) -> Reply<api::Reloaded> + Send + Sync>;
@@ -91,40 +99,40 @@ pub async fn serve(
     let Steering { reload, drains, retry } = steering;
     let control = net::UnixListener::from_std(control)?;
     let admin = admin.map(net::TcpListener::from_std).transpose()?;
-    let transfers = Router::new().route(api::TRANSFERS_PATH, get(transfers)).with_state(Arc::clone(&sources));
-    let explain = explain::reading(Arc::clone(&sources), Arc::clone(&drains));
-    let status = Router::new().route(api::STATUS_PATH, get(status)).route(api::METRICS_PATH, get(metrics));
-    let status = status.with_state((sources, Arc::clone(&drains)));
-    let reading = status.merge(transfers).merge(explain).merge(drains::reading(Arc::clone(&drains)));
+    let shown = reading::Shown { sources: Arc::clone(&sources), drains: Arc::clone(&drains) };
+    let reading = reading::router(&shown);
     let reload = Router::new().route(api::RELOAD_PATH, post(reloaded)).with_state(Arc::new(reload));
     let retry = Router::new().route(api::RETRY_PATH, post(retried)).with_state(Arc::new(retry));
     let steering = reload.merge(retry).merge(drains::steering(drains));
-    let control = axum::serve(control, reading.clone().merge(steering));
+    let whole = |router: Router| router.fallback(no_such_path).method_not_allowed_fallback(no_such_method);
+    let control = axum::serve(control, whole(reading.clone().merge(steering)));
+    let keeping = keep(sources);
     match admin {
-        None => control.await,
+        None => tokio::select! {
+            ended = control.into_future() => ended,
+            () = keeping => Ok(()),
+        },
         Some(admin) => {
-            let reading = reading.layer(from_fn(guard::check_host));
-            tokio::try_join!(control, axum::serve(admin, reading)).map(|((), ())| ())
+            let reading = whole(reading.merge(page::router(shown)));
+            let reading = reading.layer(from_fn(guard::check_host)).layer(map_response(page::guarded));
+            let both = async { tokio::try_join!(control, axum::serve(admin, reading)).map(|((), ())| ()) };
+            tokio::select! {
+                ended = both => ended,
+                () = keeping => Ok(()),
+            }
         }
     }
 }
 
-async fn status(State((sources, drains)): State<(Arc<Sources>, Arc<dyn DrainKeeper>)>) -> Response {
-    match drains.list().await {
-        Some(drains) => Json(api::Status { drains, ..sources.status() }).into_response(),
-        None => ending(),
-    }
-}
-
-async fn transfers(State(sources): State<Arc<Sources>>) -> Json<api::Transfers> {
-    Json((sources.transfers)())
-}
-
-async fn metrics(State((sources, drains)): State<(Arc<Sources>, Arc<dyn DrainKeeper>)>) -> Response {
-    let Some(drains) = drains.list().await else { return ending() };
-    match expose::render(&sources, drains) {
-        Ok(text) => ([(CONTENT_TYPE, expose::CONTENT_TYPE)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+/// Notes what the last minutes are told from, for as long as it is not dropped.
+async fn keep(sources: Arc<Sources>) {
+    let mut steps = tokio::time::interval(recent::STEP);
+    steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        steps.tick().await;
+        let sources = Arc::clone(&sources);
+        // Large rings take milliseconds, and what panics there ends nothing here.
+        let _ = tokio::task::spawn_blocking(move || sources.keep()).await;
     }
 }
 
@@ -135,7 +143,11 @@ struct ReloadQuery {
     force: bool,
 }
 
-async fn reloaded(State(reload): State<Arc<Reload>>, Query(query): Query<ReloadQuery>) -> Response {
+async fn reloaded(State(reload): State<Arc<Reload>>, query: Result<Query<ReloadQuery>, QueryRejection>) -> Response {
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(fault) => return malformed(&fault),
+    };
     match reload(query.force).await {
         Some(reloaded) => Json(reloaded).into_response(),
         None => ending(),
@@ -151,13 +163,13 @@ struct RetryQuery {
     force: bool,
 }
 
-async fn retried(State(retry): State<Arc<Retry>>, Query(query): Query<RetryQuery>) -> Response {
+async fn retried(State(retry): State<Arc<Retry>>, query: Result<Query<RetryQuery>, QueryRejection>) -> Response {
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(fault) => return malformed(&fault),
+    };
     match retry(query.zone, query.force).await {
         Some(retried) => Json(retried).into_response(),
         None => ending(),
     }
-}
-
-fn ending() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "the server is about to end\n").into_response()
 }

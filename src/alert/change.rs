@@ -43,6 +43,11 @@ impl Conditions {
         self.0.insert((kind, subject.into()), detail.into());
     }
 
+    /// All of it: which kind, of whom, and more about it.
+    pub fn iter(&self) -> impl Iterator<Item = (AlertKind, &str, &str)> {
+        self.0.iter().map(|((kind, subject), detail)| (*kind, subject.as_str(), detail.as_str()))
+    }
+
     /// What was not so `before`, and then what is so no more. Another detail alone is no change.
     pub(super) fn since(&self, before: &Self, time: Timestamp) -> Vec<Change> {
         let only_in = |here: &Self, there: &Self, state| {

@@ -15,13 +15,12 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::Client;
 use super::additional;
-use super::dealer::Cursors;
 use super::denial::Proof;
 use super::explain;
 use super::reply::{Full, Owner, Reply, Section};
 use crate::metrics::Outcome;
 use crate::pool::Spread;
-use crate::snapshot::{FamilyPool, Pool, ServedZone, Snapshot};
+use crate::snapshot::{FamilyPool, Pool, ServedZone, Snapshot, Steps};
 use crate::wire::{LowerName, MAX_NAME, NameRef, Rcode, Subnet, Type};
 use crate::zone::{Found, NodeId, Rrset, Zone};
 
@@ -40,7 +39,7 @@ pub(super) struct Lookup<'a> {
     pub(super) dnssec: bool,
     pub(super) client: &'a Client,
     pub(super) subnet: Option<Subnet>,
-    pub(super) cursors: &'a mut Cursors,
+    pub(super) steps: &'a Steps,
     /// Bits of the client subnet that the answer depends on.
     pub(super) scope: u8,
     /// Whether the name looked at is still that of the question.
@@ -75,7 +74,7 @@ impl<'a> Lookup<'a> {
         qtype: Type,
         dnssec: bool,
         client: &'a Client,
-        cursors: &'a mut Cursors,
+        steps: &'a Steps,
     ) -> Self {
         Self {
             snapshot,
@@ -85,7 +84,7 @@ impl<'a> Lookup<'a> {
             dnssec,
             client,
             subnet: None,
-            cursors,
+            steps,
             scope: 0,
             asked: true,
             proof: Proof::new(dnssec),
@@ -238,9 +237,11 @@ impl<'a> Lookup<'a> {
             Spread::Affinity => {
                 let (network, scope) = self.client.network(self.subnet);
                 self.scope = scope;
-                family.rotation.slot_of(network)
+                let slot = family.rotation.slot_of(network);
+                family.count(slot, self.steps);
+                slot
             }
-            _ => self.cursors.step(family.cursor),
+            _ => self.steps.step(family.cursor),
         };
         let hand = family.rotation.deal(cursor);
         if hand.count == 0 {

@@ -28,11 +28,11 @@ pub use dealer::Dealer;
 
 use crate::config::Settings;
 use crate::metrics::{Outcome as Label, QueryType, Transport};
-use crate::snapshot::{ServedZone, Snapshot};
+use crate::snapshot::{ServedZone, Snapshot, Steps};
 use crate::wire::{
     Class, Edns, ExtendedError, Extras, LowerName, Opcode, Query, Question, Rcode, ReplyEdns, Type, Unanswerable,
 };
-use dealer::{Cursors, Scratch};
+use dealer::Scratch;
 use lookup::{Links, Lookup};
 use rate::{Buckets, Verdict};
 use reply::{Full, Reply};
@@ -73,8 +73,8 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
         Err(Unanswerable::Short) => return Outcome::Drop(Label::DropShort),
         Err(Unanswerable::Response) => return Outcome::Drop(Label::DropResponse),
     };
-    let Dealer { cursors, scratch, buckets } = dealer;
-    cursors.seat(snapshot.rotations());
+    let Dealer { steps, scratch, buckets } = dealer;
+    steps.seat(snapshot.cells());
     let Scratch { question: name, links, names } = scratch;
     let question = query.question(name).ok();
     let extras = question.as_ref().and_then(|question| query.extras(question).ok());
@@ -94,7 +94,7 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
         Some(label) => label,
         None => {
             let question = question.as_ref().expect("without a question the answer was FORMERR");
-            let mut ask = Ask { snapshot, question, name, edns, client, cursors, scope: 0 };
+            let mut ask = Ask { snapshot, question, name, edns, client, steps, scope: 0 };
             let label = ask.run(links, &mut reply).unwrap_or_else(|Full| give_up(&mut reply));
             if let Some((_, scope)) = reply_edns.as_mut().and_then(|edns| edns.subnet.as_mut()) {
                 *scope = ask.scope;
@@ -193,7 +193,7 @@ struct Ask<'a, 'm> {
     name: &'a LowerName,
     edns: Option<&'a Edns<'m>>,
     client: &'a Client,
-    cursors: &'a mut Cursors,
+    steps: &'a Steps,
     scope: u8,
 }
 
@@ -237,7 +237,7 @@ impl Ask<'_, '_> {
             return Ok(Label::ServFail);
         };
         let dnssec = self.edns.is_some_and(|edns| edns.dnssec_ok);
-        let mut lookup = Lookup::new(self.snapshot, (served, zone), qtype, dnssec, self.client, self.cursors);
+        let mut lookup = Lookup::new(self.snapshot, (served, zone), qtype, dnssec, self.client, self.steps);
         lookup.subnet = self.edns.and_then(|edns| edns.subnet);
         let label = lookup.run(links, reply);
         self.scope = lookup.scope;

@@ -1,10 +1,13 @@
 //! What of the status is an alert.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 use super::server_name;
-use crate::admin;
 use crate::admin::api::{self, Family, Pool, Status, Transfers, ZoneState};
+use crate::admin::{self, Judge};
 use crate::alert::{self, Conditions};
 use crate::config::AlertKind;
 use crate::snapshot::Publisher;
@@ -20,6 +23,23 @@ pub(super) fn sources(publisher: &Arc<Publisher>, status: &Arc<admin::Sources>) 
             (settings.alert.clone(), server_name(&settings))
         }),
     }
+}
+
+/// The same for whoever looks: all that is wrong, whether or not anybody is told, and when it was seen first.
+pub(super) fn list() -> Judge {
+    let seen: Mutex<BTreeMap<(AlertKind, String), Timestamp>> = Mutex::default();
+    Box::new(move |status| {
+        let (conditions, now) = (conditions(status), Timestamp::now());
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *seen);
+        let alert = |(kind, subject, detail): (AlertKind, &str, &str)| {
+            let key = (kind, subject.to_owned());
+            let since = before.get(&key).copied().unwrap_or(now);
+            seen.insert(key, since);
+            api::Alert { kind: kind.name().to_owned(), subject: subject.to_owned(), detail: detail.to_owned(), since }
+        };
+        conditions.iter().map(alert).collect()
+    })
 }
 
 /// Everything in `status` that somebody should be told of.
@@ -147,5 +167,11 @@ mod tests {
         expected.add(AlertKind::Transfer, "zone g.test. at 192.0.2.9:53", "it serves 6, this server 7");
         expected.add(AlertKind::Certificate, "ns1.test, a.pem", "it ends at 1970-01-02T00:00:00Z");
         assert_eq!(conditions(&status), expected);
+        let list = list();
+        let first = list(&status);
+        assert_eq!(first.len(), expected.iter().count());
+        assert!(first.iter().any(|alert| alert.kind == "panic" && alert.subject == "www.a.test. A"));
+        assert_eq!(list(&status), first, "each keeps the time at which it was seen first");
+        assert_eq!(list(&Status { pools: Vec::new(), ..status }).len(), first.len() - 2);
     }
 }

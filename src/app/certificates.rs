@@ -14,7 +14,7 @@ use {
 };
 
 /// Says what is shown now.
-type List = Box<dyn Fn() -> Vec<api::Certificate> + Send + Sync>;
+pub(super) type List = Box<dyn Fn() -> Vec<api::Certificate> + Send + Sync>;
 
 /// Has the certificates read with the zones.
 #[cfg(feature = "encrypted")]

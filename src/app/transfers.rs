@@ -6,17 +6,26 @@ use std::sync::Arc;
 
 use super::texts;
 use crate::admin::{self, api};
+use crate::announce;
 use crate::reload::Standing as OfFiles;
 use crate::replicate::{Handle, Round, Standing, Standings, State, Watched, Watches};
 use crate::wire::Name;
 
-pub(super) fn as_json(standings: &Standings, watches: &Watches) -> api::Transfers {
+pub(super) fn as_json(standings: &Standings, watches: &Watches, told: &announce::Standings) -> api::Transfers {
     let standings = standings.all();
     // A catalog that this server writes stands among them, and comes from nobody.
     let secondaries = standings.iter().filter(|(_, standing)| !standing.primaries.is_empty());
     let secondaries = secondaries.map(|(apex, standing)| secondary(apex, standing)).collect();
     let watched = watches.all().iter().map(|((apex, server), watched)| as_watched(apex, *server, watched)).collect();
-    api::Transfers { secondaries, watched }
+    let notified = told.all().into_iter().map(|(zone, server, standing)| api::Notified {
+        zone: zone.to_string(),
+        server,
+        serial: standing.serial.0,
+        tries: standing.tries,
+        acknowledged: standing.acknowledged,
+        error: standing.error,
+    });
+    api::Transfers { secondaries, watched, notified: notified.collect() }
 }
 
 fn as_watched(apex: &Name, server: SocketAddr, watched: &Watched) -> api::Watched {

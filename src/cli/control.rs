@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::Failure;
-use crate::admin::SOCKET;
+use crate::admin::{SOCKET, api};
 
 /// Asks the server that runs on `state`.
 ///
@@ -65,9 +65,15 @@ async fn exchange(socket: &Path, method: Method, path: &str, body: Bytes) -> Res
     let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
     match status {
         StatusCode::OK => Ok(body),
-        StatusCode::CONFLICT => Err(Failure::data(String::from_utf8_lossy(&body))),
-        _ => Err(Failure::unavailable(format!("the server says {status}: {}", String::from_utf8_lossy(&body)))),
+        StatusCode::CONFLICT => Err(Failure::data(reason(&body))),
+        _ => Err(Failure::unavailable(format!("the server says {status}: {}", reason(&body)))),
     }
+}
+
+/// Why the server refuses, in its words.
+fn reason(body: &[u8]) -> String {
+    serde_json::from_slice(body)
+        .map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |api::Refusal { error }| error)
 }
 
 fn explain(socket: &Path, error: &io::Error) -> Failure {

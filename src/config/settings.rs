@@ -45,6 +45,8 @@ pub struct Settings {
     pub workers: usize,
     /// Where the page, the metrics and the API are read; `None` for nowhere.
     pub admin: Option<SocketAddr>,
+    /// So many members, and so many zones, have metrics of their own at most.
+    pub metrics_limit: usize,
     /// Who may ask by DNS how a pool stands.
     pub explain: Vec<Prefix>,
     /// Who is told when something goes wrong.
@@ -155,6 +157,9 @@ keys! {
     ADMIN "[admin]" {
         ADMIN_LISTEN: Option<SocketAddr> = "listen", admin_address, "\"127.0.0.1:8053\"",
             "Where the page, the metrics and the API are read, without a password: keep it on loopback.";
+        ADMIN_METRICS_LIMIT: usize = "metrics_limit", integer::<usize, 0, 1_000_000>, "2000",
+            "So many members, and so many zones, have metrics of their own at most, about ten lines each. Small pools come \
+             first, each as a whole; of the others there are the metrics of the pool.";
         ADMIN_EXPLAIN: Vec<Prefix> = "explain", prefixes, "[]",
             "Whose queries for TXT at `_explain.NAME` are told how the pool NAME stands. For all others there is no such name.";
     }
@@ -264,6 +269,7 @@ fn read(root: &Section<'_>) -> Settings {
         sandbox: sandbox::read(&root.table("sandbox", &SANDBOX)),
         workers,
         admin: admin.value(&ADMIN_LISTEN),
+        metrics_limit: admin.value(&ADMIN_METRICS_LIMIT),
         explain: admin.value(&ADMIN_EXPLAIN),
         alert: alert::read(&root.table("alert", &ALERT)),
         query: query::read(&root.table("query", &QUERY)),

@@ -1,6 +1,6 @@
 //! What is known of one probe: the machine, and what an operator wants to read beside its verdict.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::machine::{Machine, Verdict};
 use super::table::{Known, Reason, Report};
@@ -13,6 +13,10 @@ pub(super) struct Record {
     pub(super) entered: Instant,
     pub(super) last_probe: Option<Instant>,
     pub(super) last_error: Option<(Reason, Instant)>,
+    /// How long the last probe took.
+    pub(super) took: Option<Duration>,
+    /// How often the verdict has changed.
+    pub(super) flips: u64,
     pub(super) notice: Notice,
     /// Whether the last probe failed.
     pub(super) failing: bool,
@@ -29,6 +33,8 @@ impl Record {
             entered: now,
             last_probe: None,
             last_error: None,
+            took: None,
+            flips: 0,
             notice: Notice::default(),
             failing: false,
             withheld: None,
@@ -44,12 +50,14 @@ impl Record {
     /// Lets the result speak to the machine; says whether the verdict changed by it.
     pub(super) fn feed(&mut self, passed: bool, rules: &Rules, now: Instant) -> bool {
         self.withheld = None;
+        let before = self.verdict();
         let flipped = self.machine.observe(passed, rules, now);
         if let Some((verdict, since)) = self.recalled.take()
             && verdict == self.machine.verdict()
         {
             self.machine = self.machine.dated(since);
         }
+        self.flips += u64::from(before != Verdict::Unknown && self.verdict() != before);
         flipped
     }
 
@@ -96,6 +104,8 @@ impl Record {
             last_error: self.last_error.clone(),
             pending: self.pending(rules),
             notice: self.notice,
+            took: self.took,
+            flips: self.flips,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::belief::{Belief, Testimony};
 use super::machine::{Pending, Verdict};
@@ -87,6 +87,10 @@ pub struct Report {
     pub pending: Option<Pending>,
     /// What the backend has said last.
     pub notice: Notice,
+    /// How long the last probe took.
+    pub took: Option<Duration>,
+    /// How often the verdict has changed since it was first known.
+    pub flips: u64,
 }
 
 /// The records of all probes.
@@ -190,6 +194,13 @@ impl Table {
         let drained = record.notice.drains.unwrap_or_default();
         record.notice = record.notice.followed_by(notice);
         record.notice.drains.filter(|drains| *drains != drained)
+    }
+
+    /// Notes how long a probe took, whatever came of it.
+    pub fn time(&self, key: &ProbeKey, took: Duration) {
+        let mut inner = self.lock();
+        let known = inner.records.get_mut(&subject(key)).into_iter().flatten();
+        known.filter(|(own, _)| own == key.check.rules()).for_each(|(_, record)| record.took = Some(took));
     }
 
     /// Whether the backend itself asks to be left out of the answers.
@@ -358,6 +369,9 @@ mod tests {
         assert_eq!(table.observe(&key, refused(), now), Some(Change::Flip(down)));
         assert!(!table.flip_hangs(&key));
         assert_eq!(table.verdict(&key), Verdict::Down);
+        table.time(&key, Duration::from_millis(3));
+        let report = table.report(&key).expect("it is followed");
+        assert_eq!((report.flips, report.took), (1, Some(Duration::from_millis(3))), "the first verdict is no flip");
     }
 
     #[test]

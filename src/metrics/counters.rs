@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{ConnectionEvent, Event, Outcome, QueryType, Transport};
+use super::times::{BUCKETS, bucket_of};
+use super::{ConnectionEvent, Event, Outcome, QueryType, Times, Transport};
 
 /// The counters of one worker. One thread writes, anyone reads.
 ///
@@ -40,6 +42,13 @@ impl Counters {
     /// Counts something that happened to a connection.
     pub fn connection(&self, transport: Transport, event: ConnectionEvent) {
         self.add(connection_cell(transport, event), 1);
+    }
+
+    /// Notes that `messages` were answered within `time`.
+    pub fn took(&self, transport: Transport, time: Duration, messages: u32) {
+        self.add(time_cell(transport, bucket_of(time)), u64::from(messages));
+        let nanoseconds = time.as_nanos() as u64 * u64::from(messages);
+        self.add(time_cell(transport, BUCKETS), nanoseconds);
     }
 
     /// One writer, so nothing can come between the load and the store: an addition without a locked instruction.
@@ -114,6 +123,14 @@ impl Totals {
         Outcome::ALL.iter().map(|outcome| self.outcome(*outcome)).sum()
     }
 
+    /// How long the answers of one transport took, as far as they were timed.
+    pub fn times(&self, transport: Transport) -> Times {
+        Times {
+            counts: std::array::from_fn(|bucket| self.0[time_cell(transport, bucket)]),
+            sum: Duration::from_nanos(self.0[time_cell(transport, BUCKETS)]),
+        }
+    }
+
     /// How often an event happened.
     pub fn event(&self, event: Event) -> u64 {
         self.0[event_cell(event)]
@@ -132,7 +149,8 @@ const EVENT_CELLS: usize = TRANSPORTS * QUERY_TYPES * OUTCOMES;
 const RECEIVED_CELLS: usize = EVENT_CELLS + Event::ALL.len();
 const CONNECTION_EVENTS: usize = ConnectionEvent::ALL.len();
 const CONNECTION_CELLS: usize = RECEIVED_CELLS + TRANSPORTS;
-const CELLS: usize = CONNECTION_CELLS + TRANSPORTS * CONNECTION_EVENTS;
+const TIME_CELLS: usize = CONNECTION_CELLS + TRANSPORTS * CONNECTION_EVENTS;
+const CELLS: usize = TIME_CELLS + TRANSPORTS * (BUCKETS + 1);
 
 const fn outcome_cell(transport: Transport, query_type: QueryType, outcome: Outcome) -> usize {
     (transport as usize * QUERY_TYPES + query_type as usize) * OUTCOMES + outcome as usize
@@ -150,6 +168,11 @@ const fn connection_cell(transport: Transport, event: ConnectionEvent) -> usize 
     CONNECTION_CELLS + transport as usize * CONNECTION_EVENTS + event as usize
 }
 
+/// The last of a transport has the sum.
+const fn time_cell(transport: Transport, bucket: usize) -> usize {
+    TIME_CELLS + transport as usize * (BUCKETS + 1) + bucket
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +186,7 @@ mod tests {
             for event in ConnectionEvent::ALL {
                 assert!(cells.insert(connection_cell(*transport, *event)));
             }
+            assert!((0..=BUCKETS).all(|bucket| cells.insert(time_cell(*transport, bucket))));
             for query_type in QueryType::ALL {
                 for outcome in Outcome::ALL {
                     assert!(cells.insert(outcome_cell(*transport, *query_type, *outcome)));

@@ -14,6 +14,8 @@
 
 mod counters;
 mod labels;
+mod times;
 
 pub use counters::{Counters, Registry, Totals};
 pub use labels::{ConnectionEvent, Event, Outcome, QueryType, Transport};
+pub use times::Times;

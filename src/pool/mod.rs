@@ -25,6 +25,7 @@ mod prefixes;
 mod ring;
 mod rotation;
 mod sites;
+mod tally;
 
 pub use bound::bound;
 pub use figures::{Death, Figures, Kind, PerKind, plain};
@@ -32,3 +33,4 @@ pub use members::{Eligible, Member, Selection, Standing, select};
 pub use policy::{Empty, PerFamily, Policy, Spread};
 pub use prefixes::PrefixFigures;
 pub use rotation::{Hand, Rotation};
+pub use tally::{Dealt, Tally};

@@ -73,6 +73,45 @@ impl Rotation {
         u32::try_from(scaled).expect("less than the number of slots")
     }
 
+    /// How many different hands there are.
+    pub fn hands(&self) -> u32 {
+        number(self.records.len() / (self.reach * self.stride).max(1))
+    }
+
+    /// The number of the hand that a slot deals.
+    #[inline]
+    pub fn hand_of(&self, slot: u32) -> u32 {
+        self.hand_at(self.slots[slot as usize])
+    }
+
+    /// The number of the hand that a deal starting at this record is of.
+    #[inline]
+    pub(super) fn hand_at(&self, start: u32) -> u32 {
+        start / number(self.reach.max(1))
+    }
+
+    /// Where each deal of a lap starts, in records.
+    pub(super) fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// Records of all hands.
+    pub(super) fn positions(&self) -> usize {
+        self.records.len() / self.stride.max(1)
+    }
+
+    /// Records of one deal.
+    pub(super) fn hand_size(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// The number of the member whose record this is.
+    pub(super) fn member_at(&self, position: usize) -> Option<usize> {
+        let record = self.records.get(position * self.stride..(position + 1) * self.stride)?;
+        let address = address_of(record);
+        self.members.binary_search_by_key(&address, |member| member.address).ok()
+    }
+
     /// How many hands are in the ring.
     #[expect(clippy::len_without_is_empty, reason = "`is_empty` would be of the members, not of the ring")]
     pub fn len(&self) -> usize {

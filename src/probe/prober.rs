@@ -174,6 +174,7 @@ impl Prober {
             tracing::error!(address = %key.address, check = %check.name, "a probe has panicked");
             return self.schedule.end(id, Ending::Nothing, now(), &mut self.random);
         };
+        self.table.time(key, now().saturating_duration_since(begun));
         if let Some(end) = notice.certificate_end {
             self.expiry.tell(key, check, end, now());
         }

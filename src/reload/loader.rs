@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::settings::{SettingsSource, restart_keys};
 use super::source::{self, POLICY_ENDING, Source, ZONE_ENDING};
 use super::stamp::{Stamp, Stamps};
-use super::standing::{Look, Overview, Pass, Standing};
+use super::standing::{Look, Looks, Overview, Pass, Standing};
 use super::watch::Interest;
 use crate::config::{Settings, ZonePolicy};
 use crate::snapshot::{Publisher, ZoneSource};
@@ -38,6 +38,7 @@ pub struct Loader {
     publisher: Arc<Publisher>,
     zones: BTreeMap<Name, Box<Entry>>,
     overview: watch::Sender<Arc<Overview>>,
+    looks: Looks,
 }
 
 /// One zone between two looks.
@@ -64,6 +65,7 @@ impl Loader {
             publisher,
             zones: BTreeMap::new(),
             overview: watch::Sender::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -81,7 +83,7 @@ impl Loader {
 
     /// Looks at the files and serves what has changed and is good.
     pub fn pass(&mut self, look: Look) -> Pass {
-        let all = look != Look::Changed;
+        let (all, begun) = (look != Look::Changed, Instant::now());
         self.read_settings(all);
         self.beside.pass(|fault| error!("{fault}"));
         let listing = match source::list(&self.folder) {
@@ -90,14 +92,14 @@ impl Loader {
             Err(error) => {
                 let message = format!("the zones folder cannot be read: {error}");
                 self.tell_folder_faults(vec![Fault::whole(Severity::Error, &self.folder, message)]);
-                return self.conclude(Vec::new());
+                return self.conclude(Vec::new(), begun);
             }
         };
         self.tell_folder_faults(listing.faults);
         let mut changed = self.drop_all_but(&listing.sources, look);
         let due: Vec<Source> = listing.sources.into_values().filter(|source| all || self.is_due(source)).collect();
         changed.extend(self.read(&due, look));
-        self.conclude(changed)
+        self.conclude(changed, begun)
     }
 
     /// Looks at those of these files that are of known zones, and serves what has changed and is good. What comes or goes,
@@ -117,8 +119,9 @@ impl Loader {
         if due.is_empty() {
             return None;
         }
+        let begun = Instant::now();
         let changed = self.read(&due, Look::Changed);
-        Some(self.conclude(changed))
+        Some(self.conclude(changed, begun))
     }
 
     /// Reads these zones and takes what is good.
@@ -215,7 +218,7 @@ impl Loader {
         changes
     }
 
-    fn conclude(&mut self, changed: Vec<Change>) -> Pass {
+    fn conclude(&mut self, changed: Vec<Change>, begun: Instant) -> Pass {
         if !changed.is_empty() {
             let waiting = self.zones.values().filter_map(|entry| entry.waiting());
             self.publisher.replace_waiting(waiting.map(|(apex, policy)| (apex.clone(), policy)).collect());
@@ -227,11 +230,14 @@ impl Loader {
         let of_all = self.settings_faults.iter().chain(&self.beside.faults).chain(&self.folder_faults);
         let faults = of_all.chain(of_waiting).cloned().collect();
         let zones = zones.into_iter().map(|entry| Arc::clone(&entry.standing)).collect();
-        let overview = Overview { faults, zones };
+        let mut overview = Overview { faults, zones, looks: Looks::default() };
         let of_zones =
             overview.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held).chain(&zone.warnings));
-        let faults = overview.faults.iter().chain(of_zones).cloned().collect();
+        let faults: Vec<Fault> = overview.faults.iter().chain(of_zones).cloned().collect();
         let served = overview.zones.iter().filter(|zone| zone.served.is_some()).count();
+        let is_faulty = faults.iter().any(|fault| fault.severity == Severity::Error);
+        self.looks.note(begun, &changed, is_faulty);
+        overview.looks = self.looks.clone();
         self.overview.send_replace(Arc::new(overview));
         Pass { changed, served, faults }
     }

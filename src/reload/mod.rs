@@ -37,4 +37,4 @@ pub use load::{Good, Load, load_all};
 pub use loader::Loader;
 pub use settings::{Overrides, SETTINGS_FILE, SettingsSource};
 pub use source::{Listing, POLICY_ENDING, Source, ZONE_ENDING, list};
-pub use standing::{Look, Overview, Pass, Served, Standing};
+pub use standing::{Look, Looks, Overview, Pass, Served, Standing};

@@ -1,6 +1,7 @@
 //! How the zones stand: what is served of each, and what its files say now.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -17,6 +18,35 @@ pub struct Overview {
     pub faults: Vec<Fault>,
     /// The zones by name.
     pub zones: Vec<Arc<Standing>>,
+    /// The looks so far.
+    pub looks: Looks,
+}
+
+/// What the looks at the files have done.
+#[derive(Clone, Debug, Default)]
+pub struct Looks {
+    /// How many found no error.
+    pub good: u64,
+    /// How many found errors, or held something.
+    pub faulty: u64,
+    /// When the last one ended.
+    pub last: Option<Timestamp>,
+    /// How long it took.
+    pub took: Duration,
+    /// When something that was read was last taken, and what that changed.
+    pub taken: Option<(Timestamp, Vec<Change>)>,
+}
+
+impl Looks {
+    /// One more look, which began then.
+    pub(super) fn note(&mut self, begun: Instant, changed: &[Change], is_faulty: bool) {
+        let now = Timestamp::now();
+        *(if is_faulty { &mut self.faulty } else { &mut self.good }) += 1;
+        (self.last, self.took) = (Some(now), begun.elapsed());
+        if !changed.is_empty() {
+            self.taken = Some((now, changed.to_vec()));
+        }
+    }
 }
 
 /// One zone.

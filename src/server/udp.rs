@@ -150,6 +150,7 @@ impl Worker {
                     }
                 }
             });
+            drop(moment);
             if lost > 0 {
                 engine.event(Event::SendFailed, lost as u64);
             }

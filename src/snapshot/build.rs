@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::facts::Moment;
+use super::ledger::{Ledger, Seat};
 use super::served::{FamilyPool, Pool, ServedZone};
 use super::written::address_in;
 use crate::config::{PoolConfig, ZonePolicy};
@@ -19,33 +21,20 @@ const SPREAD_AT_ONCE: usize = 32;
 /// From one step of warmth to the next the solver has at least so many times the time that it took for the last one.
 const SOLVER_RESTS: u32 = 20;
 
-/// Numbers the rotations of a snapshot.
-#[derive(Default)]
-pub(super) struct Builder {
-    pub(super) rotations: u32,
-}
-
-impl Builder {
-    /// Gives each rotation of a zone the next cursor; a zone that has the right ones stays the same.
-    pub(super) fn number(&mut self, zone: Arc<ServedZone>) -> Arc<ServedZone> {
-        let first = self.rotations;
-        let families = zone.pools.iter().flat_map(Pool::families);
-        let (mut count, mut right) = (0, true);
-        for family in families {
-            right &= family.cursor == first + count;
-            count += 1;
-        }
-        self.rotations += count;
-        if right {
-            return zone;
-        }
-        let mut zone = zone.copy();
-        let families = zone.pools.iter_mut().flat_map(|pool| pool.a.iter_mut().chain(&mut pool.aaaa));
-        for (cursor, family) in (first..).zip(families) {
-            family.cursor = cursor;
-        }
-        Arc::new(zone)
+/// Gives each rotation of a zone that has none its seat; a zone whose rotations have theirs stays the same.
+pub(super) fn seat(zone: Arc<ServedZone>, ledger: &Ledger) -> Arc<ServedZone> {
+    if zone.pools.iter().flat_map(Pool::families).all(|family| family.seat.is_some()) {
+        return zone;
     }
+    let mut zone = zone.copy();
+    for pool in &mut zone.pools {
+        let by_client = pool.policy.spread == Spread::Affinity;
+        for family in pool.a.iter_mut().chain(&mut pool.aaaa).filter(|family| family.seat.is_none()) {
+            let seat = ledger.seat(&family.rotation, &family.account, by_client);
+            (family.cursor, family.seat) = (seat.first, Some(seat));
+        }
+    }
+    Arc::new(zone)
 }
 
 /// The rotation as the policy asks for it.
@@ -142,14 +131,17 @@ impl Pool {
             _ => Arc::new(config.policy.clone()),
         };
         let mut pool = Self { owner, node, policy, check: config.check.clone(), a: None, aaaa: None };
+        let of_any_policy = before;
         let same_policy = before.filter(|before| Arc::ptr_eq(&before.policy, &pool.policy));
-        let family = |rtype, before: Option<&FamilyPool>| {
+        let family = |rtype, of: fn(&Self) -> Option<&FamilyPool>| {
             // Signatures made elsewhere cover the whole set: no subset of it can be served.
             let rrset = zone.rrset(node, rtype).filter(|_| zone.signatures(node, rtype).is_none())?;
-            Some(FamilyPool::build(members(&pool, &rrset, moment), &pool.policy, before, moment.now))
+            let (before, members) = (same_policy.and_then(of), members(&pool, &rrset, moment));
+            let account = of_any_policy.and_then(of).map(|before| Arc::clone(&before.account)).unwrap_or_default();
+            Some(FamilyPool::build(members, &pool.policy, before, account, moment.now))
         };
-        let a = family(Type::A, same_policy.and_then(|before| before.a.as_ref()));
-        let aaaa = family(Type::AAAA, same_policy.and_then(|before| before.aaaa.as_ref()));
+        let a = family(Type::A, |pool| pool.a.as_ref());
+        let aaaa = family(Type::AAAA, |pool| pool.aaaa.as_ref());
         (pool.a, pool.aaaa) = (a, aaaa);
         (pool.a.is_some() || pool.aaaa.is_some()).then_some(pool)
     }
@@ -176,27 +168,34 @@ impl FamilyPool {
             return None;
         }
         let solved = Eligible::are_dealt_alike(now, eligible);
-        Some(Self { rotation: lasting(rotation, now), solved, cost, ..self.clone() })
+        Some(Self { rotation: lasting(rotation, now), seat: None, solved, cost, ..self.clone() })
     }
 
-    fn build(members: Vec<Member>, policy: &Policy, before: Option<&Self>, now: Instant) -> Self {
+    fn build(
+        members: Vec<Member>,
+        policy: &Policy,
+        before: Option<&Self>,
+        account: Arc<Account>,
+        now: Instant,
+    ) -> Self {
+        account.keep(&members.iter().map(|member| member.address).collect::<Vec<_>>());
         let selection = select(&members, policy);
-        let cursor = before.map_or(u32::MAX, |before| before.cursor);
         let cost = before.map_or(Duration::ZERO, |before| before.cost);
         let eligible = &selection.eligible;
-        let (rotation, solved) = match before {
+        let (rotation, solved, seat) = match before {
             Some(before) if Eligible::are_dealt_alike(&before.selection.eligible, eligible) => {
-                (lasting(&before.rotation, eligible), before.solved)
+                (lasting(&before.rotation, eligible), before.solved, before.seat.clone())
             }
             before => spread(&selection, policy, before),
         };
+        let cursor = seat.as_ref().map_or(u32::MAX, |seat| seat.first);
         let warming = members
             .iter()
             .zip(&selection.standings)
             .any(|(member, standing)| member.warmth < 1.0 && standing.is_served() && !selection.panic);
         // However large the pool, warming it takes no more than a small part of the solver's time.
         let next_step = warming.then(|| now + policy.warmth_step().max(cost * SOLVER_RESTS));
-        Self { members, selection, rotation, cursor, solved, cost, next_step }
+        Self { members, selection, rotation, cursor, seat, account, solved, cost, next_step }
     }
 }
 
@@ -214,11 +213,11 @@ pub(super) fn lasting(rotation: &Arc<Rotation>, eligible: &[Eligible]) -> Arc<Ro
 
 /// A rotation of the selected members at once: the right one where that is quick, else the rotation before less those who
 /// are out, else a plain random one.
-fn spread(selection: &Selection, policy: &Policy, before: Option<&FamilyPool>) -> (Arc<Rotation>, bool) {
+fn spread(selection: &Selection, policy: &Policy, before: Option<&FamilyPool>) -> Dealing {
     let eligible = &selection.eligible;
     let quick = matches!(policy.spread, Spread::Random | Spread::All);
     if quick || eligible.len() <= SPREAD_AT_ONCE {
-        return (Arc::new(solve(eligible, policy)), true);
+        return (Arc::new(solve(eligible, policy)), true, None);
     }
     // Both are in address order.
     let is_eligible = |member: &Eligible| eligible.binary_search_by_key(&member.address, |other| other.address).is_ok();
@@ -233,9 +232,12 @@ fn spread(selection: &Selection, policy: &Policy, before: Option<&FamilyPool>) -
         // One or two leave at a time; when many do, drawing anew costs less than removing each.
         if gone.len() <= 8 && gone.len() < before.rotation.members().len() {
             let left = gone.iter().fold(Arc::clone(&before.rotation), |left, gone| Arc::new(left.without(*gone)));
-            return (lasting(&left, eligible), false);
+            return (lasting(&left, eligible), false, None);
         }
     }
     let stand_in = Policy { spread: Spread::Random, ..policy.clone() };
-    (Arc::new(solve(eligible, &stand_in)), false)
+    (Arc::new(solve(eligible, &stand_in)), false, None)
 }
+
+/// A rotation, whether it is as the policy asks, and its seat if it has one.
+type Dealing = (Arc<Rotation>, bool, Option<Arc<Seat>>);

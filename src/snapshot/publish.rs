@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::build::{Builder, solve};
+use super::build::{seat, solve};
 use super::departures::departures;
 use super::facts::Facts;
+use super::ledger::Ledger;
 use super::served::{ServedZone, Snapshot};
 use super::sources::{Sources, Transferred, ZoneSource};
+use super::steps::Steps;
 use crate::config::{CookieSecret, Settings, ZonePolicy};
 use crate::drain::{Clock, Drains};
 use crate::health::ProbeKey;
@@ -22,6 +24,7 @@ use crate::zone::{NodeId, ZoneSet};
 #[derive(Debug)]
 pub struct Publisher {
     current: Arc<ArcSwap<Snapshot>>,
+    ledger: Arc<Ledger>,
     facts: Facts,
     writer: Mutex<Writer>,
     work: Condvar,
@@ -60,6 +63,7 @@ struct RotationId {
 pub struct Reader {
     current: Arc<ArcSwap<Snapshot>>,
     generations: watch::Receiver<u64>,
+    ledger: Arc<Ledger>,
 }
 
 impl Reader {
@@ -77,6 +81,16 @@ impl Reader {
     pub fn generations(&self) -> watch::Receiver<u64> {
         self.generations.clone()
     }
+
+    /// The walk of one more worker on all rotations, from a place of its own.
+    pub fn steps(&self, offset: u32) -> Steps {
+        self.ledger.walker(offset)
+    }
+
+    /// Brings the accounts of all pools up to date.
+    pub fn settle(&self) {
+        self.ledger.settle(now());
+    }
 }
 
 impl Publisher {
@@ -84,9 +98,10 @@ impl Publisher {
     pub fn new(settings: Arc<Settings>, facts: Facts) -> Arc<Self> {
         let cookie_secret = settings.cookies.secret.unwrap_or_else(|| CookieSecret(rand::random()));
         let zones = ZoneSet::new([]);
-        let first = Snapshot { generation: 1, settings, cookie_secret, zones, rotations: 0 };
+        let first = Snapshot { generation: 1, settings, cookie_secret, zones, cells: 0 };
         Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(first)),
+            ledger: Arc::default(),
             facts,
             writer: Mutex::default(),
             work: Condvar::new(),
@@ -97,7 +112,8 @@ impl Publisher {
 
     /// What workers read from.
     pub fn reader(&self) -> Reader {
-        Reader { current: Arc::clone(&self.current), generations: self.generations.subscribe() }
+        let (current, ledger) = (Arc::clone(&self.current), Arc::clone(&self.ledger));
+        Reader { current, generations: self.generations.subscribe(), ledger }
     }
 
     /// Tells the number of each new generation.
@@ -156,9 +172,8 @@ impl Publisher {
         let current = self.current.load_full();
         let cookie_secret = settings.cookies.secret.unwrap_or(current.cookie_secret);
         let zones = ZoneSet::new(current.zones.iter().map(|(apex, zone)| (apex.clone(), Arc::clone(zone))));
-        let rotations = current.rotations;
-        let next = Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, rotations };
-        self.swap(&mut writer, next);
+        let cells = current.cells;
+        self.swap(&mut writer, Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, cells });
     }
 
     /// Takes over the verdicts of these probes. Who is out is out of all hands when this returns; large rotations are
@@ -286,10 +301,10 @@ impl Publisher {
         self.publish(&mut writer, &current, zones.collect());
     }
 
-    /// Numbers the rotations, notes those that are not solved, and swaps.
+    /// Seats the rotations, notes those that are not solved, and swaps.
     fn publish(&self, writer: &mut Writer, current: &Snapshot, zones: Vec<(Name, Arc<ServedZone>)>) {
-        let mut builder = Builder::default();
-        let zones: Vec<_> = zones.into_iter().map(|(apex, zone)| (apex, builder.number(zone))).collect();
+        self.ledger.release(now());
+        let zones: Vec<_> = zones.into_iter().map(|(apex, zone)| (apex, seat(zone, &self.ledger))).collect();
         writer.unsolved.clear();
         for (apex, zone) in &zones {
             let ids = zone.unsolved().map(|(node, rtype)| RotationId { apex: apex.clone(), node, rtype });
@@ -300,7 +315,7 @@ impl Publisher {
             settings: Arc::clone(&current.settings),
             cookie_secret: current.cookie_secret,
             zones: ZoneSet::new(zones),
-            rotations: builder.rotations,
+            cells: self.ledger.cells(),
         };
         self.swap(writer, next);
     }

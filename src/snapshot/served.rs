@@ -4,8 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
+use super::ledger::Seat;
 use super::outbound::Outbound;
 use super::sources::ZoneSource;
+use super::steps::Steps;
 use crate::config::{Check, CookieSecret, Settings, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::pool::{Member, Policy, Rotation, Selection};
@@ -22,8 +25,8 @@ pub struct Snapshot {
     /// The secret that makes server cookies, drawn at start when none is configured.
     pub cookie_secret: CookieSecret,
     pub(super) zones: ZoneSet<Arc<ServedZone>>,
-    /// How many rotations there are in all zones: cursors are numbered below it.
-    pub(super) rotations: u32,
+    /// How many cells a worker needs to walk all rotations.
+    pub(super) cells: u32,
 }
 
 /// One zone with the pools that lie over it.
@@ -67,8 +70,12 @@ pub struct FamilyPool {
     pub selection: Selection,
     /// The hands.
     pub rotation: Arc<Rotation>,
-    /// Which cursor of a worker walks this rotation.
+    /// The first of a worker's cells that count its steps on this rotation.
     pub cursor: u32,
+    /// Keeps those cells.
+    pub(super) seat: Option<Arc<Seat>>,
+    /// Who was handed out how often.
+    pub account: Arc<Account>,
     /// Whether the rotation is as the policy asks, or stands in until that is solved.
     pub solved: bool,
     /// What the last solution took.
@@ -83,9 +90,9 @@ impl Snapshot {
         &self.zones
     }
 
-    /// How many rotations there are; cursors are numbered below it.
-    pub fn rotations(&self) -> u32 {
-        self.rotations
+    /// How many cells a worker needs to walk all rotations.
+    pub fn cells(&self) -> u32 {
+        self.cells
     }
 
     /// All pools with the zone they lie over.
@@ -133,6 +140,16 @@ impl ServedZone {
     pub fn pool_at(&self, node: NodeId) -> Option<&Pool> {
         let index = self.pools.binary_search_by_key(&node, |pool| pool.node).ok()?;
         Some(&self.pools[index])
+    }
+}
+
+impl FamilyPool {
+    /// Counts the hand of a slot that a client was led to.
+    #[inline]
+    pub fn count(&self, slot: u32, steps: &Steps) {
+        if self.rotation.len() > 0 {
+            steps.count(self.cursor + self.rotation.hand_of(slot));
+        }
     }
 }
 

@@ -223,12 +223,12 @@ controls {{ }};
 class Kofn(Server):
     """kofn on a port of its own choosing, unless one is given, which it tells in its log; its zones lie in `folder`/zones."""
 
-    def __init__(self, folder, settings="", apexes=(), port=0):
+    def __init__(self, folder, settings="", apexes=(), port=0, admin="off"):
         self.zones = folder / "zones"
         self.zones.mkdir(exist_ok=True)
         (folder / "kofn.toml").write_text(settings)
         argv = [kofn_binary(), "serve", "--config", "kofn.toml", "--listen", f"{LOOPBACK}:{port}",
-                "--zones", "zones", "--state", "state", "--admin", "off"]
+                "--zones", "zones", "--state", "state", "--admin", admin]
         super().__init__("kofn", argv, 0, folder)
         try:
             self._await_ready()
@@ -245,6 +245,8 @@ class Kofn(Server):
             listening = re.search(r"listening.*\baddr=127\.0\.0\.1:(\d+)", log)
             if listening and re.search(r"\bready\b", log):
                 self.address = (LOOPBACK, int(listening[1]))
+                admin = re.search(r"status by HTTP.*\baddress=(\S+)", log)
+                self.admin = f"http://{admin[1]}" if admin else None
                 return
             if self.process.poll() is not None:
                 raise NotReady(f"kofn ended with {self.process.returncode}:\n{log}")

@@ -7,6 +7,7 @@
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! limits   what one network may take, and who may ask
 //! taps     single queries, for collectors and in the log
+//! admin    what is read over HTTP: who was handed out, the description of the API, refusals
 //! alert    who is told when something breaks       import     files of other servers, served
 //! explain  why an answer is what it is
 //! drains   members out of new answers, and their clocks
@@ -21,6 +22,7 @@
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
 
+mod admin;
 mod alert;
 mod chaos;
 mod cli;

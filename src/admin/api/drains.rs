@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How all drains stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drains {
     /// What is wrong with drains.toml, with places; the last good list holds then.
     pub faults: Vec<String>,
@@ -18,6 +19,7 @@ pub struct Drains {
 
 /// One drain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drain {
     /// The address or the prefix.
     pub addr: String,
@@ -33,6 +35,7 @@ pub struct Drain {
 
 /// One member on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DrainedMember {
     /// The owner of its pool.
     pub pool: String,
@@ -56,6 +59,7 @@ pub struct DrainedMember {
 
 /// Where a member is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// In answers all the same, for want of others.
@@ -68,6 +72,7 @@ pub enum Place {
 
 /// What is asked for at [`DRAIN_PATH`](super::DRAIN_PATH).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DrainAsk {
     /// The address or the prefix.
     pub addr: String,
@@ -84,6 +89,7 @@ pub struct DrainAsk {
 
 /// What is asked for at [`UNDRAIN_PATH`](super::UNDRAIN_PATH).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UndrainAsk {
     /// The address or the prefix, as it was drained.
     pub addr: String,

@@ -12,6 +12,7 @@ pub const EXPLAIN_PATH: &str = "/api/v1/explain";
 
 /// The answer to [`EXPLAIN_PATH`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The name.
     pub name: String,
@@ -38,6 +39,7 @@ pub struct Explanation {
 
 /// One family of a pool, for one client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedPool {
     /// The owner.
     pub name: String,
@@ -70,6 +72,7 @@ pub struct ExplainedPool {
 
 /// One address of a pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedMember {
     /// As the status has it.
     #[serde(flatten)]

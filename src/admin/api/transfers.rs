@@ -13,15 +13,20 @@ pub const RETRY_PATH: &str = "/api/v1/transfers/retry";
 
 /// The answer to [`TRANSFERS_PATH`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transfers {
     /// The zones that come from primaries, by name.
     pub secondaries: Vec<Secondary>,
     /// The servers that are watched, by zone.
     pub watched: Vec<Watched>,
+    /// The servers that were told of a change, by zone.
+    #[serde(default)]
+    pub notified: Vec<Notified>,
 }
 
 /// One zone that comes from primaries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Secondary {
     /// The apex.
     pub zone: String,
@@ -60,6 +65,7 @@ pub struct Secondary {
 
 /// What one watched server serves of one zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Watched {
     /// The apex.
     pub zone: String,
@@ -80,8 +86,27 @@ pub struct Watched {
     pub error: Option<String>,
 }
 
+/// How far one server has taken note of a change of one zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Notified {
+    /// The apex.
+    pub zone: String,
+    /// The server.
+    pub server: SocketAddr,
+    /// The serial that it is told of.
+    pub serial: u32,
+    /// How often it was told.
+    pub tries: u32,
+    /// When it acknowledged that.
+    pub acknowledged: Option<Timestamp>,
+    /// Why it has not, as far as is known.
+    pub error: Option<String>,
+}
+
 /// The answer to [`RETRY_PATH`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Retried {
     /// The apex.
     pub zone: String,

@@ -16,15 +16,16 @@ mod reply;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use data_encoding::HEXLOWER;
 
-use super::api::{Drains, EXPLAIN_PATH, Explanation};
-use super::drains::DrainKeeper;
+use super::api::{Drains, Explanation};
+use super::reading::Shown;
+use super::refusal::{ending, malformed, refuse};
 use super::status::{Clock, Sources};
 use crate::answer::{Client, Dealer, Outcome, answer};
 use crate::metrics::{Outcome as Label, Transport};
@@ -34,29 +35,26 @@ use crate::wire::{Class, LowerName, Name, Type};
 use place::Place;
 use reply::Read;
 
-/// Who knows it all.
-type Knowing = (Arc<Sources>, Arc<dyn DrainKeeper>);
-
-pub(super) fn reading(sources: Arc<Sources>, drains: Arc<dyn DrainKeeper>) -> Router {
-    Router::new().route(EXPLAIN_PATH, get(explain)).with_state((sources, drains))
-}
-
-/// The words after the question mark of [`EXPLAIN_PATH`].
+/// The words after the question mark of [`EXPLAIN_PATH`](super::api::EXPLAIN_PATH).
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+pub(super) struct Words {
     name: String,
     #[serde(rename = "type")]
     rtype: Option<String>,
     from: Option<IpAddr>,
 }
 
-async fn explain(State((sources, drains)): State<Knowing>, Query(words): Query<Words>) -> Response {
-    let Some(drains) = drains.list().await else { return super::ending() };
-    match words.read().map(|asked| sources.explain(&asked, &drains)) {
+pub(super) async fn explain(State(shown): State<Shown>, words: Result<Query<Words>, QueryRejection>) -> Response {
+    let words = match words {
+        Ok(Query(words)) => words,
+        Err(fault) => return malformed(&fault),
+    };
+    let Some(drains) = shown.drains.list().await else { return ending() };
+    match words.read().map(|asked| shown.sources.explain(&asked, &drains)) {
         Ok(Some(explanation)) => Json(explanation).into_response(),
-        Ok(None) => (StatusCode::CONFLICT, "a zone transfer, which begins with no one reply").into_response(),
-        Err(fault) => (StatusCode::BAD_REQUEST, fault).into_response(),
+        Ok(None) => refuse(StatusCode::CONFLICT, "a zone transfer, which begins with no one reply"),
+        Err(fault) => refuse(StatusCode::BAD_REQUEST, fault),
     }
 }
 

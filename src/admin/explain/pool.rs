@@ -28,8 +28,9 @@ impl Sources {
         };
         let zone_ttl = zone.rrset(node, rtype)?.ttl();
         let shares = shares(&family.rotation);
-        let members = family.members.iter().zip(&family.selection.standings).map(|(member, standing)| {
-            let shown = self.member(pool, member, *standing, clock);
+        self.reader.settle();
+        let (each, shown) = (family.members.iter().zip(&family.selection.standings), self.members(pool, family, clock));
+        let members = each.zip(shown).map(|((member, standing), shown)| {
             let mut why = match standing {
                 Standing::Drained | Standing::ServedDrained => drain(drains, &pool.owner.to_string(), member.address),
                 Standing::Down | Standing::ServedInPanic => shown.last_error.clone(),

@@ -1,10 +1,11 @@
 //! Every metric, in the order of the manual.
 
 use jiff::Timestamp;
-use prometheus_client::metrics::MetricType::{Counter, Gauge};
+use prometheus_client::metrics::MetricType::{Counter, Gauge, Histogram};
 
-use super::{Metric, Sample, View, process};
+use super::{Metric, Sample, Value, View, process};
 use crate::admin::api::{DrainedMember, Family, Member, Place, Pool, Secondary, Zone, ZoneState};
+use crate::config::AlertKind;
 use crate::metrics::{ConnectionEvent, Event, Outcome, QueryType, Transport};
 
 pub(super) static METRICS: &[Metric] = &[
@@ -45,6 +46,17 @@ pub(super) static METRICS: &[Metric] = &[
         labels: &["transport", "type", "outcome"],
         meaning: "What became of each message; the outcomes `drop_…` were not answered. Combinations that never came are left out.",
         samples: queries,
+    },
+    Metric {
+        name: "kofn_answer_duration_seconds",
+        kind: Histogram,
+        labels: &["transport"],
+        meaning: "How long answers took, from when the query was read to when the reply was sent, of one batch in 32. What waited in the kernel before is not in it.",
+        samples: |view| {
+            let times = Transport::ALL.iter().map(|transport| (transport, view.totals.times(*transport)));
+            let timed = times.filter(|(_, times)| times.count() > 0);
+            timed.map(|(by, times)| Sample { labels: vec![by.label().into()], value: Value::Times(times) }).collect()
+        },
     },
     Metric {
         name: "kofn_events",
@@ -90,6 +102,30 @@ pub(super) static METRICS: &[Metric] = &[
         labels: &[],
         meaning: "What is wrong with kofn.toml and the zones folder.",
         samples: |view| one(Some(view.status.faults.len() as f64)),
+    },
+    Metric {
+        name: "kofn_reloads",
+        kind: Counter,
+        labels: &["result"],
+        meaning: "Looks at the files, at the start, when they have changed and when somebody asked: without an error (`good`), or with errors or something held (`faulty`).",
+        samples: |view| {
+            let reloads = &view.status.reloads;
+            [("good", reloads.good), ("faulty", reloads.faulty)].map(|(result, n)| sample([result], n as f64)).into()
+        },
+    },
+    Metric {
+        name: "kofn_reload_timestamp_seconds",
+        kind: Gauge,
+        labels: &[],
+        meaning: "When the last look at the files ended, in seconds since 1970.",
+        samples: |view| one(view.status.reloads.last.map(seconds)),
+    },
+    Metric {
+        name: "kofn_reload_duration_seconds",
+        kind: Gauge,
+        labels: &[],
+        meaning: "How long the last look at the files took.",
+        samples: |view| one(view.status.reloads.last.map(|_| view.status.reloads.took)),
     },
     Metric {
         name: "kofn_zones",
@@ -151,6 +187,20 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| families(view, |family| f64::from(u8::from(family.panic))),
     },
     Metric {
+        name: "kofn_pool_verdicts",
+        kind: Gauge,
+        labels: &["pool", "type", "verdict"],
+        meaning: "Members by what the probes say: `up`, `down`, or `unknown` without a check or a result.",
+        samples: verdicts,
+    },
+    Metric {
+        name: "kofn_pool_hands",
+        kind: Counter,
+        labels: &["pool", "type"],
+        meaning: "Hands that were dealt: answers with addresses of the pool, and its addresses beside other answers.",
+        samples: |view| families(view, |family| family.hands as f64),
+    },
+    Metric {
         name: "kofn_member_up",
         kind: Gauge,
         labels: &["pool", "address"],
@@ -178,6 +228,27 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| members(view, |member, _| Some(member.weight)),
     },
     Metric {
+        name: "kofn_member_fair_ratio",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "The part of the weight of all members in hands that is its own, 0 to 1.",
+        samples: |view| members(view, |member, _| Some(member.fair)),
+    },
+    Metric {
+        name: "kofn_member_answers",
+        kind: Counter,
+        labels: &["pool", "address"],
+        meaning: "Hands that the member was in.",
+        samples: |view| members(view, |member, _| Some(member.answers as f64)),
+    },
+    Metric {
+        name: "kofn_member_flips",
+        kind: Counter,
+        labels: &["pool", "address"],
+        meaning: "How often the verdict has changed since it was first known.",
+        samples: |view| members(view, |member, _| member.since.map(|_| member.flips as f64)),
+    },
+    Metric {
         name: "kofn_member_verdict_timestamp_seconds",
         kind: Gauge,
         labels: &["pool", "address"],
@@ -192,6 +263,13 @@ pub(super) static METRICS: &[Metric] = &[
         samples: |view| members(view, |member, now| member.last_probe.map(|at| seconds(now) - seconds(at))),
     },
     Metric {
+        name: "kofn_member_probe_duration_seconds",
+        kind: Gauge,
+        labels: &["pool", "address"],
+        meaning: "How long the last probe took, whatever came of it.",
+        samples: |view| members(view, |member, _| member.probe_seconds),
+    },
+    Metric {
         name: "kofn_member_certificate_end_timestamp_seconds",
         kind: Gauge,
         labels: &["pool", "address"],
@@ -202,10 +280,11 @@ pub(super) static METRICS: &[Metric] = &[
         name: "kofn_probes",
         kind: Gauge,
         labels: &["state"],
-        meaning: "Probes: all of them (`followed`), those whose last one failed (`failing`), and those that are overdue (`stale`).",
+        meaning: "Probes: all of them (`followed`), those whose last one failed (`failing`), those that are overdue (`stale`), and those that would take a member out if a witness answered (`withheld`).",
         samples: |view| {
             let health = &view.status.health;
             let counts = [("followed", health.probes), ("failing", health.failing), ("stale", health.stale)];
+            let counts = [counts[0], counts[1], counts[2], ("withheld", health.withheld)];
             counts.map(|(state, count)| sample([state], count as f64)).into()
         },
     },
@@ -215,6 +294,30 @@ pub(super) static METRICS: &[Metric] = &[
         labels: &[],
         meaning: "1 while all verdicts stand still, because most probes fail and no witness answers.",
         samples: |view| one(Some(f64::from(u8::from(view.status.health.frozen.is_some())))),
+    },
+    Metric {
+        name: "kofn_freezes",
+        kind: Counter,
+        labels: &[],
+        meaning: "How often the verdicts were frozen.",
+        samples: |view| one(Some(view.status.health.freezes as f64)),
+    },
+    Metric {
+        name: "kofn_witness_up",
+        kind: Gauge,
+        labels: &[],
+        meaning: "1 while a witness answers. Without witnesses, or before one was asked, it is left out.",
+        samples: |view| one(view.status.health.witnesses.map(|answered| f64::from(u8::from(answered)))),
+    },
+    Metric {
+        name: "kofn_alerts",
+        kind: Gauge,
+        labels: &["kind"],
+        meaning: "What is wrong now, as alerts have it, whether or not anybody is told.",
+        samples: |view| {
+            let count = |kind: &str| view.status.alerts.iter().filter(|alert| alert.kind == kind).count() as f64;
+            AlertKind::ALL.iter().map(|kind| sample([kind.name()], count(kind.name()))).collect()
+        },
     },
     Metric {
         name: "kofn_secondary_transfers",
@@ -227,7 +330,8 @@ pub(super) static METRICS: &[Metric] = &[
                 [("incremental", incremental), ("whole", whole), ("failed", failed)]
                     .map(|(kind, count)| sample([zone, kind], *count as f64))
             };
-            view.status.transfers.secondaries.iter().flat_map(kinds).collect()
+            let secondaries = view.status.transfers.secondaries.iter().filter(|one| view.bound.has_zone(&one.zone));
+            secondaries.flat_map(kinds).collect()
         },
     },
     Metric {
@@ -250,8 +354,21 @@ pub(super) static METRICS: &[Metric] = &[
         labels: &["zone", "server"],
         meaning: "For how long a server in `watch` has not served what this server serves; left out until it has answered once.",
         samples: |view| {
-            let watched = view.status.transfers.watched.iter();
+            let watched = view.status.transfers.watched.iter().filter(|one| view.bound.has_zone(&one.zone));
             watched.filter_map(|at| Some(sample([&at.zone, &at.server.to_string()], at.lag?))).collect()
+        },
+    },
+    Metric {
+        name: "kofn_notify_acknowledged",
+        kind: Gauge,
+        labels: &["zone", "server"],
+        meaning: "1 when a server has acknowledged the NOTIFY of the newest change, 0 while it has not.",
+        samples: |view| {
+            let notified = view.status.transfers.notified.iter().filter(|one| view.bound.has_zone(&one.zone));
+            let is_done = |done: bool| f64::from(u8::from(done));
+            let samples =
+                notified.map(|one| sample([&one.zone, &one.server.to_string()], is_done(one.acknowledged.is_some())));
+            samples.collect()
         },
     },
     Metric {
@@ -305,6 +422,13 @@ pub(super) static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "kofn_metrics_omitted",
+        kind: Gauge,
+        labels: &["of"],
+        meaning: "Members, and zones, that have no metrics of their own, because there are more than `admin.metrics_limit`.",
+        samples: |view| view.bound.omitted.map(|(of, count)| sample([of], count as f64)).into(),
+    },
+    Metric {
         name: "process_resident_memory_bytes",
         kind: Gauge,
         labels: &[],
@@ -337,7 +461,7 @@ const STATES: [(ZoneState, &str); 4] = [
 const PLACES: [(Place, &str); 3] = [(Place::Served, "served"), (Place::Cached, "cached"), (Place::Gone, "gone")];
 
 fn sample<const N: usize>(labels: [&str; N], value: f64) -> Sample {
-    Sample { labels: labels.map(str::to_owned).into(), value }
+    Sample { labels: labels.map(str::to_owned).into(), value: Value::Number(value) }
 }
 
 fn one(value: Option<f64>) -> Vec<Sample> {
@@ -365,12 +489,12 @@ fn queries(view: &View) -> Vec<Sample> {
 }
 
 fn zones(view: &View, value: fn(&Zone) -> Option<f64>) -> Vec<Sample> {
-    let zones = view.status.zones.iter();
+    let zones = view.status.zones.iter().filter(|zone| view.bound.has_zone(&zone.name));
     zones.filter_map(|zone| Some(sample([&zone.name], value(zone)?))).collect()
 }
 
 fn secondaries(view: &View, value: fn(&Secondary) -> Option<f64>) -> Vec<Sample> {
-    let secondaries = view.status.transfers.secondaries.iter();
+    let secondaries = view.status.transfers.secondaries.iter().filter(|one| view.bound.has_zone(&one.zone));
     secondaries.filter_map(|secondary| Some(sample([&secondary.zone], value(secondary)?))).collect()
 }
 
@@ -378,9 +502,18 @@ fn families(view: &View, value: fn(&Family) -> f64) -> Vec<Sample> {
     each_family(view).map(|(pool, family)| sample([&pool.name, &family.rtype], value(family))).collect()
 }
 
+fn verdicts(view: &View) -> Vec<Sample> {
+    let of_family = |(pool, family): (&Pool, &Family)| {
+        let count = |verdict: &str| family.members.iter().filter(|member| member.verdict == verdict).count() as f64;
+        ["up", "down", "unknown"].map(|verdict| sample([&pool.name, &family.rtype, verdict], count(verdict)))
+    };
+    each_family(view).flat_map(of_family).collect()
+}
+
 fn members(view: &View, value: fn(&Member, Timestamp) -> Option<f64>) -> Vec<Sample> {
     let now = Timestamp::now();
-    let members = each_family(view).flat_map(|(pool, family)| family.members.iter().map(move |member| (pool, member)));
+    let shown = each_family(view).filter(|(pool, _)| view.bound.has(pool));
+    let members = shown.flat_map(|(pool, family)| family.members.iter().map(move |member| (pool, member)));
     let samples = members
         .filter_map(|(pool, member)| Some(sample([&pool.name, &member.address.to_string()], value(member, now)?)));
     samples.collect()

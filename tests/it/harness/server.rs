@@ -48,7 +48,10 @@ impl Server {
     }
 
     fn spawn(scratch: Scratch, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = scratch.command(&["--listen", "127.0.0.1:0", "--admin", "off"]);
+        let mut command = scratch.command(&["--listen", "127.0.0.1:0"]);
+        if !arguments.contains(&"--admin") {
+            command.args(["--admin", "off"]);
+        }
         command.envs(environment.iter().copied());
         let mut child =
             command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
