@@ -64,20 +64,28 @@ alias CNAME www
 sub NS ns.sub
 ns.sub A 192.0.2.53
 tree DNAME www
+near AAAA 2001:db8::21
+near AAAA 2001:db8::22
+near AAAA 2001:db8::23
 @ NSEC alias NS SOA MX RRSIG NSEC
 @ RRSIG NSEC 13 2 300 20380101000000 20260101000000 1 @ AAAA
 @ RRSIG SOA 13 2 300 20380101000000 20260101000000 1 @ AAAA
 ns1 NSEC www A RRSIG NSEC
 ns1 RRSIG NSEC 13 3 300 20380101000000 20260101000000 1 @ AAAA
 ns1 RRSIG A 13 3 300 20380101000000 20260101000000 1 @ AAAA
+big TXT BIG
 ";
+/// Six of these are more than a datagram may be, with EDNS or without.
+const STRING: [u8; 250] = [b'x'; 250];
 const POLICY: &str = "[pool.www]\nk = 2\n[pool.near]\nk = 2\nspread = \"affinity\"\n";
 /// Names and types: every step of the ladder of decisions.
-const QUESTIONS: [(&str, Type, Outcome); 18] = [
+const QUESTIONS: [(&str, Type, Outcome); 20] = [
     ("ns1.example.test.", Type::A, Outcome::Answer),
     ("NS1.Example.Test.", Type::A, Outcome::Answer),
     ("www.example.test.", Type::A, Outcome::Answer),
     ("near.example.test.", Type::A, Outcome::Answer),
+    ("near.example.test.", Type::AAAA, Outcome::Answer),
+    ("big.example.test.", Type::TXT, Outcome::Answer),
     ("example.test.", Type::MX, Outcome::Answer),
     ("example.test.", Type::NS, Outcome::Answer),
     ("example.test.", Type::SOA, Outcome::Answer),
@@ -93,13 +101,16 @@ const QUESTIONS: [(&str, Type, Outcome); 18] = [
     ("host.sub.example.test.", Type::A, Outcome::Referral),
     ("www.example.com.", Type::A, Outcome::Refused),
 ];
-/// What stands behind the question: nothing; EDNS; DO; a cookie; a client subnet and NSID.
-const EXTRAS: [&[u8]; 5] = [
+/// What stands behind the question: nothing; EDNS; DO; a cookie; a cookie that a server gave, NSID and DO; a client subnet
+/// and NSID; a subnet of IPv6.
+const EXTRAS: [&[u8]; 7] = [
     b"",
     b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
     b"\0\0\x29\x04\xd0\0\0\x80\0\0\0",
     b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08\x01\x02\x03\x04\x05\x06\x07\x08",
+    b"\0\0\x29\x04\xd0\0\0\x80\0\0\x20\0\x0a\0\x18\x01\x02\x03\x04\x05\x06\x07\x08\x01\0\0\0\x65\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08\0\x03\0\0",
     b"\0\0\x29\x04\xd0\0\0\0\0\0\x0f\0\x08\0\x07\0\x01\x18\0\xc0\0\x02\0\x03\0\0",
+    b"\0\0\x29\x04\xd0\0\0\0\0\0\x0f\0\x08\0\x0b\0\x02\x38\0\x20\x01\x0d\xb8\0\0\0",
 ];
 /// Rounds of all questions that are counted.
 const ROUNDS: usize = 200;
@@ -113,6 +124,8 @@ fn a_query_allocates_nothing() {
         let times = (2 * (ROUNDS + 1) * EXTRAS.len() * asked) as u64;
         assert_eq!(totals.outcome(wanted), times, "{}", wanted.label());
     }
+    let truncated = (ROUNDS + 1) * EXTRAS.len();
+    assert_eq!(totals.event(Event::Truncated), truncated as u64, "what does not fit is asked once with each");
     assert_eq!(totals.event(Event::TapLost), 0);
     // Rates that are soon exceeded, lists of who may ask, and all of it written down.
     let totals = ask_all(|settings| {
@@ -212,7 +225,9 @@ fn query((name, rtype, _): &(&str, Type, Outcome), extras: &[u8]) -> Vec<u8> {
 
 fn zone() -> ZoneSource {
     let apex = Name::from_text(b"example.test.").expect("a name");
-    let loaded = text::read_bytes(ZONE.as_bytes(), Path::new("test.zone"), Some(&apex), &text::Limits::default());
+    let string = format!("\"{}\" ", String::from_utf8_lossy(&STRING));
+    let zone = ZONE.replace("BIG", &string.repeat(6));
+    let loaded = text::read_bytes(zone.as_bytes(), Path::new("test.zone"), Some(&apex), &text::Limits::default());
     assert_eq!(loaded.faults.errors(), 0);
     let zone = Some(Arc::new(Zone::build(&apex, &loaded.records).expect("a zone")));
     let policy = ZonePolicy::parse(POLICY, Path::new("test.toml"), apex.borrow()).expect("a policy");

@@ -74,6 +74,7 @@ def write_queries(folder):
         "many": [f"many.example.test A 0 100 {' '.join(MANY)}"],
         "names": mixed,
         "signed": [f"h{index:04d}.signed.test A 0 2 {host(index)}" for index in signed],
+        "signed-nx": ["00000000.signed.test A 3 0"],
         "nxdomain": ["00000000.example.test A 3 0"],
         "million": ["r0000000.million.test A 0 1"],
     }

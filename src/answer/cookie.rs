@@ -1,6 +1,5 @@
 //! Server cookies that servers of other makers understand (RFC 9018).
 
-use std::hash::Hasher;
 use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
@@ -22,7 +21,7 @@ pub(super) fn reply(client_cookie: [u8; 8], client: IpAddr, now: u32, secret: &[
     cookie[..8].copy_from_slice(&client_cookie);
     cookie[8] = 1;
     cookie[12..16].copy_from_slice(&now.to_be_bytes());
-    let hash = hash(&cookie[..16], client, secret);
+    let hash = hash(cookie.first_chunk().expect("16 of 24"), client, secret);
     cookie[16..].copy_from_slice(&hash);
     cookie
 }
@@ -50,14 +49,21 @@ pub(super) fn is_proven(edns: &Edns<'_>, client: &Client, snapshot: &Snapshot) -
     secrets.any(|secret| is_valid(&cookie, client.address, client.now, &secret.0))
 }
 
-fn hash(signed: &[u8], client: IpAddr, secret: &[u8; 16]) -> [u8; 8] {
-    let mut hasher = SipHasher24::new_with_key(secret);
-    hasher.write(signed);
-    match client {
-        IpAddr::V4(address) => hasher.write(&address.octets()),
-        IpAddr::V6(address) => hasher.write(&address.octets()),
-    }
-    hasher.finish().to_le_bytes()
+fn hash(signed: &[u8; 16], client: IpAddr, secret: &[u8; 16]) -> [u8; 8] {
+    let mut octets = [0; 32];
+    octets[..16].copy_from_slice(signed);
+    let hasher = SipHasher24::new_with_key(secret);
+    let hash = match client {
+        IpAddr::V4(address) => {
+            octets[16..20].copy_from_slice(&address.octets());
+            hasher.hash(&octets[..20])
+        }
+        IpAddr::V6(address) => {
+            octets[16..].copy_from_slice(&address.octets());
+            hasher.hash(&octets)
+        }
+    };
+    hash.to_le_bytes()
 }
 
 #[cfg(test)]

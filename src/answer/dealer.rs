@@ -4,6 +4,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use super::lookup::Links;
 use super::rate::Buckets;
 use crate::wire::{LowerName, Names};
 
@@ -27,7 +28,7 @@ pub(super) struct Cursors {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) question: LowerName,
-    pub(super) current: LowerName,
+    pub(super) links: Links,
     pub(super) names: Names,
 }
 

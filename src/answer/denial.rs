@@ -42,9 +42,7 @@ impl Proof {
         match zone.denial() {
             Denial::Nsec(nodes) if self.wanted => {
                 self.cover(zone, nodes, name.name());
-                if let Some(wildcard) = name.wildcard_at(found.labels) {
-                    self.cover(zone, nodes, wildcard.name());
-                }
+                self.add(zone.nsec_before_wildcard(found.node, nodes));
             }
             Denial::Nsec3(chain) if self.wanted => {
                 let encloser = self.closest_encloser(zone, chain, name, found.labels);
@@ -60,7 +58,7 @@ impl Proof {
     pub(super) fn no_such_type(&mut self, zone: &Zone, name: &LowerName, node: NodeId, wildcard: Option<usize>) {
         match zone.denial() {
             Denial::Nsec(nodes) if self.wanted => {
-                self.cover(zone, nodes, zone.name(node));
+                self.add(zone.nsec_of(node, nodes));
                 if wildcard.is_some() {
                     self.cover(zone, nodes, name.name());
                 }

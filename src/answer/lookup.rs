@@ -28,6 +28,9 @@ use crate::zone::{Found, NodeId, Rrset, Zone};
 /// Links of CNAME and DNAME that are followed: more than any sane zone has, few enough to bound the work of an insane one.
 const MOST_LINKS: usize = 16;
 
+/// The name that an alias led to, and the one that it leads to next.
+pub(super) type Links = [LowerName; 2];
+
 /// One question on its way through one zone.
 pub(super) struct Lookup<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -61,7 +64,7 @@ pub(super) enum Dealt {
 /// What one name led to.
 enum Step {
     Done(Outcome),
-    /// The name is an alias; the target is the current name now.
+    /// The name is an alias, and its target is known.
     Follow,
 }
 
@@ -90,19 +93,21 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Answers into `reply`. `current` is the name of the question, and scratch space afterwards.
-    pub(super) fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+    /// Answers into `reply`. `links` is scratch space for the names that aliases lead to.
+    #[inline]
+    pub(super) fn run(&mut self, links: &mut Links, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
         reply.authoritative = true;
         // The question itself was matched to this zone already, and most questions end where they begin.
-        let first = self.step(current, reply)?;
-        if let Step::Done(outcome) = first {
-            return Ok(outcome);
+        match self.step(reply.question(), &mut links[0], reply)? {
+            Step::Done(outcome) => Ok(outcome),
+            Step::Follow => self.follow(links, reply),
         }
-        self.follow(current, reply)
     }
 
     /// Goes on with the targets of aliases. A target that was met before is found there again: the chain goes round.
-    fn follow(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+    fn follow(&mut self, links: &mut Links, reply: &mut Reply<'_, '_>) -> Result<Outcome, Full> {
+        let [current, target] = links;
+        let (mut current, mut target) = (current, target);
         let mut seen = [loop_key(reply.question()); MOST_LINKS];
         for link in 1..MOST_LINKS {
             self.asked = false;
@@ -111,39 +116,41 @@ impl<'a> Lookup<'a> {
                 break;
             }
             seen[link] = key;
-            if let Step::Done(outcome) = self.step(current, reply)? {
+            if let Step::Done(outcome) = self.step(current, target, reply)? {
                 return Ok(outcome);
             }
+            std::mem::swap(&mut current, &mut target);
         }
         self.proof.write(self, reply)?;
         // The chain leaves the zone, goes round, or is too long: what was found is the answer, and the rest is the resolver's.
         Ok(Outcome::Answer)
     }
 
-    fn step(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Step, Full> {
+    /// Looks for `current`; what it is an alias of goes to `target`.
+    fn step(&mut self, current: &LowerName, target: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Step, Full> {
         let found = self.zone.find(current);
         let exists = found.labels == current.labels();
         if let Some(above) = self.zone.hidden_by(found.node) {
             if self.zone.is_cut(above) {
                 return self.refer(above, reply).map(Step::Done);
             }
-            return self.substitute(above, current, reply);
+            return self.substitute(above, current, target, reply);
         }
         if self.zone.is_cut(found.node) && !(exists && self.qtype == Type::DS) {
             return self.refer(found.node, reply).map(Step::Done);
         }
         if exists {
-            return self.at(found.node, None, current, reply);
+            return self.at(found.node, None, (current, target), reply);
         }
         if self.zone.has_dname(found.node) {
-            return self.substitute(found.node, current, reply);
+            return self.substitute(found.node, current, target, reply);
         }
         if let Some(pool) = self.explained(found, current) {
             return explain::answer(self, pool, reply).map(Step::Done);
         }
         let wildcard = self.zone.has_wildcard(found.node).then(|| current.wildcard_at(found.labels)).flatten();
         match wildcard.and_then(|wildcard| self.zone.exact(wildcard.octets())) {
-            Some(source) => self.at(source, Some(found.labels), current, reply),
+            Some(source) => self.at(source, Some(found.labels), (current, target), reply),
             None => {
                 reply.rcode = Rcode::NXDOMAIN;
                 self.proof.no_such_name(self.zone, current, found);
@@ -158,7 +165,7 @@ impl<'a> Lookup<'a> {
         &mut self,
         node: NodeId,
         wildcard: Option<usize>,
-        current: &mut LowerName,
+        (current, target): (&LowerName, &mut LowerName),
         reply: &mut Reply<'_, '_>,
     ) -> Result<Step, Full> {
         if let Some(labels) = wildcard {
@@ -195,8 +202,8 @@ impl<'a> Lookup<'a> {
             }
         }
         if alias.is_some() {
-            let target = rrset.iter().next().and_then(|record| NameRef::parse(record.rdata).ok());
-            current.set(target.unwrap_or(NameRef::ROOT));
+            let named = rrset.iter().next().and_then(|record| NameRef::parse(record.rdata).ok());
+            target.set(named.unwrap_or(NameRef::ROOT));
             return Ok(Step::Follow);
         }
         self.proof.write(self, reply)?;
@@ -272,7 +279,13 @@ impl<'a> Lookup<'a> {
     }
 
     /// Follows the DNAME at `node` (RFC 6672 section 3.2).
-    fn substitute(&mut self, node: NodeId, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Step, Full> {
+    fn substitute(
+        &mut self,
+        node: NodeId,
+        current: &LowerName,
+        target: &mut LowerName,
+        reply: &mut Reply<'_, '_>,
+    ) -> Result<Step, Full> {
         let dname = self.zone.rrset(node, Type::DNAME).expect("the node is flagged for its DNAME");
         let record = dname.iter().next().expect("an RRset has a record");
         let owner = self.zone.name(node);
@@ -284,17 +297,17 @@ impl<'a> Lookup<'a> {
             self.put_signatures(Section::Answer, node, Owner::Other(owner), Type::DNAME, reply)?;
         }
         let head = current.octets().len() - owner.len();
-        let mut target = [0; MAX_NAME];
+        let mut made = [0; MAX_NAME];
         let end = head + record.rdata.len();
-        let Some(target) = target.get_mut(..end) else {
+        let Some(made) = made.get_mut(..end) else {
             reply.rcode = Rcode::YXDOMAIN;
             return Ok(Step::Done(Outcome::YxDomain));
         };
-        target[..head].copy_from_slice(&current.octets()[..head]);
-        target[head..].copy_from_slice(record.rdata);
-        let target = NameRef::from_valid(target);
-        reply.put_cname(self.owner(current), record.ttl, target)?;
-        current.set(target);
+        made[..head].copy_from_slice(&current.octets()[..head]);
+        made[head..].copy_from_slice(record.rdata);
+        let made = NameRef::from_valid(made);
+        reply.put_cname(self.owner(current), record.ttl, made)?;
+        target.set(made);
         Ok(if matches!(self.qtype, Type::CNAME | Type::ANY) { Step::Done(Outcome::Answer) } else { Step::Follow })
     }
 
@@ -322,7 +335,7 @@ impl<'a> Lookup<'a> {
     /// SOA in the authority section, and the proofs where they are wanted (RFC 2308 section 2).
     pub(super) fn deny(&self, reply: &mut Reply<'_, '_>) -> Result<(), Full> {
         let (soa, signatures) = self.zone.negative_soa();
-        let apex = Owner::Other(self.zone.apex());
+        let apex = Owner::Ancestor(self.zone.apex_labels());
         reply.put_rrset(Section::Authority, apex, &soa)?;
         self.set_serial(&soa, reply);
         if let Some(signatures) = signatures.filter(|_| self.dnssec) {

@@ -30,11 +30,10 @@ use crate::config::Settings;
 use crate::metrics::{Outcome as Label, QueryType, Transport};
 use crate::snapshot::{ServedZone, Snapshot};
 use crate::wire::{
-    Class, Edns, ExtendedError, Extras, LowerName, Malformed, Opcode, Query, Question, Rcode, ReplyEdns, Type,
-    Unanswerable,
+    Class, Edns, ExtendedError, Extras, LowerName, Opcode, Query, Question, Rcode, ReplyEdns, Type, Unanswerable,
 };
 use dealer::{Cursors, Scratch};
-use lookup::Lookup;
+use lookup::{Links, Lookup};
 use rate::{Buckets, Verdict};
 use reply::{Full, Reply};
 
@@ -76,26 +75,27 @@ pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, dealer: &mut
     };
     let Dealer { cursors, scratch, buckets } = dealer;
     cursors.seat(snapshot.rotations());
-    let Scratch { question: name, current, names } = scratch;
+    let Scratch { question: name, links, names } = scratch;
     let question = query.question(name).ok();
-    let extras = question.as_ref().map(|question| query.extras(question));
-    let edns = extras.and_then(Result::ok).and_then(|extras| extras.edns);
-    if let (Some(question), Some(Ok(extras))) = (&question, &extras)
+    let extras = question.as_ref().and_then(|question| query.extras(question).ok());
+    let edns = extras.as_ref().and_then(|extras| extras.edns.as_ref());
+    if let (Some(question), Some(extras)) = (&question, &extras)
         && defer::is_due((&query, question), extras, name, client, snapshot)
     {
         return Outcome::Defer;
     }
-    let proven = edns.as_ref().is_some_and(|edns| edns.cookie.is_some() && is_proven(edns, client, snapshot));
-    let limit = limit(client.transport, edns.as_ref(), proven, &snapshot.settings).min(buffer.len());
+    let proven = edns.is_some_and(|edns| edns.cookie.is_some() && is_proven(edns, client, snapshot));
+    let limit = limit(client.transport, edns, proven, &snapshot.settings).min(buffer.len());
     let mut reply = Reply::begin(&query, question.as_ref(), name, names, &mut buffer[..limit]);
-    let mut reply_edns = edns.map(|edns| answer_edns(&edns, client, snapshot));
+    let mut reply_edns = edns.map(|edns| answer_edns(edns, client, snapshot));
     reply.reserve(reply_edns.as_ref().map_or(0, ReplyEdns::octets));
-    let mut label = match early(&query, extras, (client, proven), snapshot, &mut reply) {
+    let early = early(&query, question.as_ref(), extras.as_ref(), (client, proven), snapshot, &mut reply);
+    let mut label = match early {
         Some(label) => label,
         None => {
             let question = question.as_ref().expect("without a question the answer was FORMERR");
-            let mut ask = Ask { snapshot, question, name, edns: edns.as_ref(), client, cursors, scope: 0 };
-            let label = ask.run(current, &mut reply).unwrap_or_else(|Full| give_up(&mut reply));
+            let mut ask = Ask { snapshot, question, name, edns, client, cursors, scope: 0 };
+            let label = ask.run(links, &mut reply).unwrap_or_else(|Full| give_up(&mut reply));
             if let Some((_, scope)) = reply_edns.as_mut().and_then(|edns| edns.subnet.as_mut()) {
                 *scope = ask.scope;
             }
@@ -142,26 +142,27 @@ fn restrain(
     if limit.dry_run && verdict != Verdict::Send { Verdict::Exceed } else { verdict }
 }
 
-/// What can be said before any zone is looked at; `None` when the question is to be answered.
+/// What can be said before any zone is looked at; `None` when the question is to be answered. Without `extras` the message
+/// breaks the format.
+#[inline]
 fn early(
     query: &Query<'_>,
-    extras: Option<Result<Extras<'_>, Malformed>>,
+    question: Option<&Question>,
+    extras: Option<&Extras<'_>>,
     (client, proven): (&Client, bool),
     snapshot: &Snapshot,
     reply: &mut Reply<'_, '_>,
 ) -> Option<Label> {
     let (rcode, label) = match (query.opcode(), extras) {
         // From our primaries it was deferred; others have no business here, whatever the zone.
-        (Opcode::NOTIFY, Some(Ok(_))) => (Rcode::NOTAUTH, Label::NotAuth),
-        (Opcode::UPDATE, Some(_)) => (Rcode::REFUSED, Label::Refused),
-        (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, Some(Err(_)) | None) => (Rcode::FORMERR, Label::FormErr),
-        (Opcode::QUERY, Some(Ok(extras))) => match extras.edns {
+        (Opcode::QUERY, Some(extras)) => match &extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
-            Some(edns) if !proven && must_prove(&edns, client, &snapshot.settings) => {
-                (Rcode::BADCOOKIE, Label::BadCookie)
-            }
+            Some(edns) if !proven && must_prove(edns, client, &snapshot.settings) => (Rcode::BADCOOKIE, Label::BadCookie),
             _ => return None,
         },
+        (Opcode::NOTIFY, Some(_)) => (Rcode::NOTAUTH, Label::NotAuth),
+        (Opcode::UPDATE, _) if question.is_some() => (Rcode::REFUSED, Label::Refused),
+        (Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE, None) => (Rcode::FORMERR, Label::FormErr),
         _ => (Rcode::NOTIMP, Label::NotImp),
     };
     reply.rcode = rcode;
@@ -195,7 +196,7 @@ struct Ask<'a, 'm> {
 }
 
 impl Ask<'_, '_> {
-    fn run(&mut self, current: &mut LowerName, reply: &mut Reply<'_, '_>) -> Result<Label, Full> {
+    fn run(&mut self, links: &mut Links, reply: &mut Reply<'_, '_>) -> Result<Label, Full> {
         let qtype = self.question.qtype;
         let welcome = self.snapshot.settings.query.allows(self.client.address);
         match self.question.qclass {
@@ -233,11 +234,10 @@ impl Ask<'_, '_> {
                 Some(if served.expired { ExtendedError::INVALID_DATA } else { ExtendedError::NOT_READY });
             return Ok(Label::ServFail);
         };
-        current.clone_from(self.name);
         let dnssec = self.edns.is_some_and(|edns| edns.dnssec_ok);
         let mut lookup = Lookup::new(self.snapshot, (served, zone), qtype, dnssec, self.client, self.cursors);
         lookup.subnet = self.edns.and_then(|edns| edns.subnet);
-        let label = lookup.run(current, reply);
+        let label = lookup.run(links, reply);
         self.scope = lookup.scope;
         label
     }

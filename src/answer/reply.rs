@@ -16,6 +16,8 @@ pub(super) enum Section {
 pub(super) enum Owner<'n> {
     /// The name of the question: the records can be copied as the zone keeps them.
     Question,
+    /// The ancestor of the question's name that has so many labels, such as the apex of the zone.
+    Ancestor(usize),
     /// Any other name.
     Other(NameRef<'n>),
 }
@@ -55,8 +57,8 @@ impl<'b, 's> Reply<'b, 's> {
         let mut sink = Sink::new(buffer);
         let message = query.message();
         // Opcode and RD come back; QR is set; AD and CD are never (RFC 4035 section 3.1.6: CD is for resolvers).
-        sink.put(&[message[0], message[1], 0x80 | message[2] & (0x78 | RD), 0]);
-        sink.put(&[0, u8::from(question.is_some()), 0, 0, 0, 0, 0, 0]);
+        let (flags, questions) = (0x80 | message[2] & (0x78 | RD), u8::from(question.is_some()));
+        sink.put(&[message[0], message[1], flags, 0, 0, questions, 0, 0, 0, 0, 0, 0]);
         if let Some(question) = question {
             sink.put(&message[HEADER..question.end()]);
         }
@@ -151,14 +153,14 @@ impl<'b, 's> Reply<'b, 's> {
             edns.write(self.rcode, &mut self.sink);
             additional += 1;
         }
-        for (at, count) in [(6, self.counts[0]), (8, self.counts[1]), (10, additional)] {
-            self.sink.set_u16(at, count);
-        }
-        let header = self.sink.written();
+        let header = self.sink.written().first_chunk_mut::<HEADER>().expect("a reply begins with a header");
         if self.authoritative {
             header[2] |= AA;
         }
         header[3] |= (self.rcode.0 & 15) as u8;
+        for (at, count) in [(6, self.counts[0]), (8, self.counts[1]), (10, additional)] {
+            header[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        }
         self.sink.len()
     }
 
@@ -224,10 +226,14 @@ impl<'b, 's> Reply<'b, 's> {
 
     /// Writes an owner for the first record, or makes sure that a pointer to it can be.
     fn put_owner(&mut self, owner: Owner<'_>) -> Option<Written> {
-        self.note_question();
         match owner {
             Owner::Question => Some(Written { pending: true, pointer: OWNER_IS_QNAME }),
+            Owner::Ancestor(labels) => {
+                let at = HEADER + self.question.suffix_start(labels);
+                Some(Written { pending: true, pointer: (0xc000 | at as u16).to_be_bytes() })
+            }
             Owner::Other(name) => {
+                self.note_question();
                 let at = self.sink.len();
                 self.names.put(name, &mut self.sink)?;
                 let written = &self.sink.written()[at..];
@@ -261,6 +267,7 @@ impl<'b, 's> Reply<'b, 's> {
             return None;
         }
         self.sink.put(head);
+        self.note_question();
         let mut rest = rdata;
         for _ in 0..names {
             let name = NameRef::parse(rest).ok()?;

@@ -1,6 +1,8 @@
 //! What the connections of one worker share: the engine, and one pair of buffers. Each has it for one turn, between two
 //! waits.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::defer::Clerk;
@@ -29,5 +31,13 @@ impl Desk {
 
     pub(super) fn event(&self, event: Event) {
         self.engine.event(event, 1);
+    }
+}
+
+/// Lets go of each snapshot as it is replaced, though nobody may ask for long.
+pub(super) async fn follow(desk: Rc<RefCell<Desk>>) {
+    let mut generations = desk.borrow().engine.generations();
+    while generations.changed().await.is_ok() {
+        desk.borrow_mut().engine.rest();
     }
 }

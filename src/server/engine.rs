@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Cache};
+use tokio::sync::watch::Receiver;
 
 use super::watch::{self, Begun, Ends};
 use crate::answer::{Client, Dealer, Outcome, answer};
@@ -17,7 +18,9 @@ use crate::wire::{HEADER, Rcode};
 
 /// One worker's engine.
 pub(super) struct Engine {
-    snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    reader: Reader,
+    /// None while nothing is asked.
+    snapshot: Option<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     dealer: Dealer,
     counters: Arc<Counters>,
     tap: Tap,
@@ -35,8 +38,8 @@ pub(super) struct Parts<'a> {
 impl Parts<'_> {
     /// The engine of one more worker.
     pub(super) fn engine(self, transport: Transport) -> Engine {
-        let (snapshot, counters, tap) = (self.reader.cached(), self.registry.register(), self.taps.register());
-        Engine { snapshot, dealer: Dealer::new(rand::random()), counters, tap, transport }
+        let (reader, counters, tap) = (self.reader.clone(), self.registry.register(), self.taps.register());
+        Engine { reader, snapshot: None, dealer: Dealer::new(rand::random()), counters, tap, transport }
     }
 }
 
@@ -45,7 +48,7 @@ impl Engine {
     pub(super) fn moment(&mut self) -> Moment<'_> {
         // A clock before 1970 is wrong in any case, and a cookie that it spoils is only asked for anew.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
-        let snapshot = self.snapshot.load();
+        let snapshot = self.snapshot.get_or_insert_with(|| self.reader.cached()).load();
         let shares = watch::shares(&snapshot.settings);
         Moment {
             snapshot,
@@ -62,11 +65,21 @@ impl Engine {
         &self.counters
     }
 
+    /// Lets go of the snapshot until the next query.
+    pub(super) fn rest(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// Tells when there is a snapshot that [`Engine::moment`] has not seen.
+    pub(super) fn generations(&self) -> Receiver<u64> {
+        self.reader.generations()
+    }
+
     /// Counts the outcome of a message that was deferred, and shows it.
     pub(super) fn settle(&mut self, settled: &Settled<'_>) {
         let Settled { message, ends, begun, reply, label, query_type } = *settled;
         self.counters.count(self.transport, query_type, label);
-        let shares = watch::shares(&self.snapshot.load().settings);
+        let shares = watch::shares(&self.snapshot.get_or_insert_with(|| self.reader.cached()).load().settings);
         if shares.is_any() {
             let outcome = (self.transport, label);
             watch::show(&mut self.tap, (shares, begun, &self.counters), outcome, ends, (message, reply));

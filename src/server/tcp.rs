@@ -20,7 +20,7 @@ use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
 use super::defer::Clerk;
-use super::desk::Desk;
+use super::desk::{self, Desk};
 use super::engine::Engine;
 use super::limit::Limit;
 use super::proxy::{self, Trusted};
@@ -62,6 +62,7 @@ impl Worker {
             let mut open = JoinSet::new();
             for Doors { listeners, engine, service, limit, idle, proxies } in self.doors {
                 let desk = Rc::new(RefCell::new(Desk::new(engine, Arc::clone(clerk))));
+                tokio::task::spawn_local(desk::follow(Rc::clone(&desk)));
                 for listener in listeners {
                     let listener =
                         TcpListener::from_std(listener).expect("a runtime of this thread drives its sockets");

@@ -25,6 +25,9 @@ const SPELL: u32 = 4;
 /// Full batches after which drops are asked for although the flood goes on: some milliseconds.
 const LONG_SPELL: u32 = 256;
 
+/// A worker without work for so long lets go of its snapshot. Taking it up again costs the next query an atomic addition.
+const REST: Duration = Duration::from_secs(1);
+
 /// One thread's sockets and engine.
 pub(super) struct Worker {
     doors: Vec<Door>,
@@ -73,7 +76,11 @@ impl Worker {
         let mut awake = Awake::new(self.busy_poll);
         while !poll.is_stopped() {
             let looks = awake.looks();
-            poll.wait(!more && !looks);
+            if !poll.wait((more || looks).then_some(Duration::ZERO).or(Some(REST))) && !more && !looks {
+                // What the snapshot holds may have been replaced since, and is not to stay for the sake of one who sleeps.
+                self.engine.rest();
+                poll.wait(None);
+            }
             more = false;
             for place in 0..self.doors.len() {
                 if poll.is_ready(place) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -35,6 +35,9 @@ struct Writer {
     /// Rotations that stand in for better ones that are still to be solved.
     unsolved: Vec<RotationId>,
     sources: Sources,
+    /// Snapshots that workers may still hold. Whoever lets the last one go frees what was in it, which may take milliseconds;
+    /// that is not to be a worker.
+    retired: Vec<Arc<Snapshot>>,
     stopped: bool,
 }
 
@@ -48,17 +51,25 @@ struct RotationId {
 
 /// Reads the newest snapshot.
 #[derive(Clone, Debug)]
-pub struct Reader(Arc<ArcSwap<Snapshot>>);
+pub struct Reader {
+    current: Arc<ArcSwap<Snapshot>>,
+    generations: watch::Receiver<u64>,
+}
 
 impl Reader {
     /// The newest snapshot.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// A reader for one worker, which costs one atomic load when nothing has changed.
     pub fn cached(&self) -> arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>> {
-        arc_swap::Cache::new(Arc::clone(&self.0))
+        arc_swap::Cache::new(Arc::clone(&self.current))
+    }
+
+    /// Tells the number of each new generation.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.generations.clone()
     }
 }
 
@@ -80,7 +91,7 @@ impl Publisher {
 
     /// What workers read from.
     pub fn reader(&self) -> Reader {
-        Reader(Arc::clone(&self.current))
+        Reader { current: Arc::clone(&self.current), generations: self.generations.subscribe() }
     }
 
     /// Tells the number of each new generation.
@@ -135,12 +146,13 @@ impl Publisher {
 
     /// Follows these settings from now on, as far as the engine does.
     pub fn replace_settings(&self, settings: Arc<Settings>) {
-        let _writer = self.lock();
+        let mut writer = self.lock();
         let current = self.current.load_full();
         let cookie_secret = settings.cookies.secret.unwrap_or(current.cookie_secret);
         let zones = ZoneSet::new(current.zones.iter().map(|(apex, zone)| (apex.clone(), Arc::clone(zone))));
         let rotations = current.rotations;
-        self.swap(Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, rotations });
+        let next = Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, rotations };
+        self.swap(&mut writer, next);
     }
 
     /// Takes over the verdicts of these probes. Who is out is out of all hands when this returns; large rotations are
@@ -212,17 +224,22 @@ impl Publisher {
         self.publish(&mut writer, &current, zones.collect());
     }
 
-    /// Spreads large rotations as they become due, until [`Publisher::stop`]. Meant for a thread of its own, of low priority.
+    /// Spreads large rotations as they become due, and frees what is served no more, until [`Publisher::stop`]. Meant for a
+    /// thread of its own, of low priority.
     pub fn solve_until_stopped(&self) {
         let mut writer = self.lock();
         while !writer.stopped {
-            let Some(id) = writer.unsolved.pop() else {
-                writer = self.work.wait(writer).expect("a writer that panicked has ended the process");
+            // A worker that answers lets go with its next batch, and one that sleeps within a second.
+            writer.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            if let Some(id) = writer.unsolved.pop() {
+                drop(writer);
+                self.solve(&id);
+                writer = self.lock();
                 continue;
-            };
-            drop(writer);
-            self.solve(&id);
-            writer = self.lock();
+            }
+            let most = if writer.retired.is_empty() { Duration::MAX } else { RETIREMENT };
+            let woken = self.work.wait_timeout(writer, most);
+            writer = woken.expect("a writer that panicked has ended the process").0;
         }
     }
 
@@ -267,23 +284,21 @@ impl Publisher {
             let ids = zone.unsolved().map(|(node, rtype)| RotationId { apex: apex.clone(), node, rtype });
             writer.unsolved.extend(ids);
         }
-        if !writer.unsolved.is_empty() {
-            self.work.notify_all();
-        }
-        self.swap(Snapshot {
+        let next = Snapshot {
             generation: current.generation + 1,
             settings: Arc::clone(&current.settings),
             cookie_secret: current.cookie_secret,
             zones: ZoneSet::new(zones),
             rotations: builder.rotations,
-        });
+        };
+        self.swap(writer, next);
     }
 
-    fn swap(&self, snapshot: Snapshot) {
+    fn swap(&self, writer: &mut Writer, snapshot: Snapshot) {
         let generation = snapshot.generation;
         let mut clock = self.clock.lock().expect("a writer that panicked has ended the process");
         let departures = departures(&self.current.load(), &snapshot);
-        self.current.store(Arc::new(snapshot));
+        writer.retired.push(self.current.swap(Arc::new(snapshot)));
         // From here on a worker that looks finds the new snapshot.
         let now = now();
         for one in &departures {
@@ -295,12 +310,16 @@ impl Publisher {
         }
         drop(clock);
         self.generations.send_replace(generation);
+        self.work.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().expect("a writer that panicked has ended the process")
     }
 }
+
+/// How often it is looked whether a snapshot that has been replaced is held by workers still.
+const RETIREMENT: Duration = Duration::from_millis(100);
 
 /// The runtime's clock, which tests can move.
 fn now() -> Instant {
@@ -311,7 +330,6 @@ fn now() -> Instant {
 mod tests {
     use std::net::IpAddr;
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::health::{Reason, Table};

@@ -186,12 +186,10 @@ impl ReplyEdns<'_> {
 
     /// Appends the OPT record. The caller has kept [`ReplyEdns::octets`] octets free.
     pub fn write(&self, rcode: Rcode, sink: &mut Sink<'_>) {
-        sink.put(&[0]);
-        sink.put_u16(Type::OPT.0);
-        sink.put_u16(self.payload);
-        sink.put(&[(rcode.0 >> 4) as u8, 0, if self.dnssec_ok { 0x80 } else { 0 }, 0]);
-        let start = sink.len() + 2;
-        sink.put_u16(0);
+        let ([t1, t2], [p1, p2]) = (Type::OPT.0.to_be_bytes(), self.payload.to_be_bytes());
+        let dnssec_ok = if self.dnssec_ok { 0x80 } else { 0 };
+        sink.put(&[0, t1, t2, p1, p2, (rcode.0 >> 4) as u8, 0, dnssec_ok, 0, 0, 0]);
+        let start = sink.len();
         if let Some(nsid) = self.nsid {
             put_option(sink, NSID, nsid);
         }
@@ -217,9 +215,10 @@ impl ReplyEdns<'_> {
     }
 }
 
+#[inline]
 fn put_option(sink: &mut Sink<'_>, code: u16, value: &[u8]) {
-    sink.put_u16(code);
-    sink.put_u16(value.len() as u16);
+    let ([c1, c2], [l1, l2]) = (code.to_be_bytes(), (value.len() as u16).to_be_bytes());
+    sink.put(&[c1, c2, l1, l2]);
     sink.put(value);
 }
 

@@ -113,6 +113,9 @@ impl<'m> Query<'m> {
         let before = usize::from(self.count(6)) + usize::from(self.count(8));
         let additional = usize::from(self.count(10));
         let mut at = question.end();
+        if before + additional == 0 && at == self.message.len() {
+            return Ok(extras);
+        }
         for index in 0..before + additional {
             if extras.tsig.is_some() {
                 return Err(Malformed);

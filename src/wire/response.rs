@@ -65,25 +65,21 @@ impl<'b> Sink<'b> {
 pub struct Names {
     seen: [Seen; MOST_SUFFIXES],
     count: usize,
-    /// Scratch: the hashes of the suffixes of the name at hand, the whole name first.
-    hashes: [u16; MOST_LABELS],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    hash: u16,
+    key: u16,
     at: u16,
 }
 
 const MOST_SUFFIXES: usize = 160;
-/// Labels of the longest name.
-const MOST_LABELS: usize = 127;
 /// The furthest offset that fourteen bits of a pointer reach.
 const FURTHEST: usize = 0x3fff;
 
 impl Default for Names {
     fn default() -> Self {
-        Self { seen: [Seen::default(); MOST_SUFFIXES], count: 0, hashes: [0; MOST_LABELS] }
+        Self { seen: [Seen::default(); MOST_SUFFIXES], count: 0 }
     }
 }
 
@@ -95,39 +91,36 @@ impl Names {
 
     /// Remembers `name`, which stands whole at `at`, with all its suffixes.
     pub fn note(&mut self, name: NameRef<'_>, at: usize) {
-        self.hash_suffixes(name);
-        let mut start = at;
-        for (index, label) in name.labels().enumerate() {
-            self.remember(self.hashes[index], start);
-            start += 1 + label.len();
+        let octets = name.as_bytes();
+        let mut start = 0;
+        while let Some((&length @ 1.., _)) = octets[start..].split_first() {
+            self.remember(key(&octets[start..]), at + start);
+            start += 1 + usize::from(length);
         }
     }
 
     /// Appends `name`, pointing at the longest suffix that stands in the message already. `None` when there is no room.
     pub fn put(&mut self, name: NameRef<'_>, sink: &mut Sink<'_>) -> Option<()> {
-        let labels = self.hash_suffixes(name);
-        let mut rest = name;
-        for index in 0..labels {
-            let hash = self.hashes[index];
-            if let Some(at) = self.find(hash, rest, &sink.buffer[..sink.len]) {
-                if sink.room() < 2 {
+        let (octets, at) = (name.as_bytes(), sink.len);
+        let (known, mut start) = (self.count, 0);
+        while let Some((&length @ 1.., _)) = octets[start..].split_first() {
+            let rest = &octets[start..];
+            let key = key(rest);
+            if let Some(target) = self.find(known, key, rest, &sink.buffer[..at]) {
+                if sink.room() < start + 2 {
                     return None;
                 }
-                sink.put_u16(0xc000 | at);
+                sink.put(&octets[..start]);
+                sink.put_u16(0xc000 | target);
                 return Some(());
             }
-            let label_len = 1 + usize::from(rest.as_bytes()[0]);
-            if sink.room() < label_len {
-                return None;
-            }
-            self.remember(hash, sink.len);
-            sink.put(&rest.as_bytes()[..label_len]);
-            rest = rest.parent().expect("a name has as many parents as labels");
+            self.remember(key, at + start);
+            start += 1 + usize::from(length);
         }
-        if sink.room() < 1 {
+        if sink.room() < octets.len() {
             return None;
         }
-        sink.put(&[0]);
+        sink.put(octets);
         Some(())
     }
 
@@ -138,45 +131,36 @@ impl Names {
         }
     }
 
-    /// Hashes each suffix of the name, from the shortest up; says how many there are.
-    fn hash_suffixes(&mut self, name: NameRef<'_>) -> usize {
-        let mut labels = 0;
-        for label in name.labels() {
-            self.hashes[labels] = label_hash(label);
-            labels += 1;
-        }
-        let mut suffix = 7u16;
-        for hash in self.hashes[..labels].iter_mut().rev() {
-            suffix = suffix.wrapping_mul(0x6d2b).wrapping_add(*hash);
-            *hash = suffix;
-        }
-        labels
-    }
-
-    fn remember(&mut self, hash: u16, at: usize) {
+    #[inline]
+    fn remember(&mut self, key: u16, at: usize) {
         if self.count < MOST_SUFFIXES && at <= FURTHEST {
-            self.seen[self.count] = Seen { hash, at: at as u16 };
+            self.seen[self.count] = Seen { key, at: at as u16 };
             self.count += 1;
         }
     }
 
-    fn find(&self, hash: u16, name: NameRef<'_>, message: &[u8]) -> Option<u16> {
-        let here = |seen: &&Seen| seen.hash == hash && stands_at(message, usize::from(seen.at), name);
-        self.seen[..self.count].iter().find(here).map(|seen| seen.at)
+    /// Where `suffix` stands, of the first `known` ones.
+    #[inline]
+    fn find(&self, known: usize, key: u16, suffix: &[u8], message: &[u8]) -> Option<u16> {
+        let here = |seen: &&Seen| seen.key == key && stands_at(message, usize::from(seen.at), suffix);
+        self.seen[..known].iter().find(here).map(|seen| seen.at)
     }
 }
 
-/// A hash of a label; case does not count. Labels that differ elsewhere only are told apart when they are compared, which
-/// costs less than to read every octet of every name.
+/// Tells most suffixes apart without reading them: by their length, and the ends of their first label; case does not count.
 #[inline]
-fn label_hash(label: &[u8]) -> u16 {
-    let [first, middle, last] = [0, label.len() / 2, label.len() - 1].map(|at| u16::from(label[at] | 0x20));
-    (first << 8 | last).wrapping_mul(0x6d2b) ^ middle << 5 ^ label.len() as u16
+fn key(suffix: &[u8]) -> u16 {
+    let last = suffix[usize::from(suffix[0])] | 0x20;
+    (suffix.len() as u16) << 8 | u16::from(suffix[1] | 0x20) ^ u16::from(last) << 3 & 0xff ^ u16::from(last) >> 5
 }
 
-/// Whether `name` stands at `at` in a message that we wrote: its pointers all lead backwards.
-fn stands_at(message: &[u8], mut at: usize, name: NameRef<'_>) -> bool {
-    let mut rest = name.as_bytes();
+/// Whether `suffix` stands at `at` in a message that we wrote: its pointers all lead backwards.
+fn stands_at(message: &[u8], mut at: usize, suffix: &[u8]) -> bool {
+    // Most names are written whole, and in one case.
+    if message.get(at..at + suffix.len()) == Some(suffix) {
+        return true;
+    }
+    let mut rest = suffix;
     loop {
         let length = match message.get(at) {
             Some(&high @ 0xc0..) => {

@@ -1,5 +1,7 @@
 //! Where a signed zone keeps the proofs of what it does not hold: its NSEC or NSEC3 chain, in order.
 
+use std::cmp::Ordering;
+
 use sha1::{Digest, Sha1};
 
 use super::rrset::Rrset;
@@ -59,10 +61,35 @@ impl Denial {
 }
 
 impl Zone {
-    /// The node whose NSEC covers or matches `name`, by its place in the chain: the last at or before the name.
+    /// The NSEC that covers or matches `name`, in lower case and at or below the apex, by its place in the chain: the last
+    /// at or before the name.
     pub fn nsec_at_or_before(&self, name: NameRef<'_>, nodes: &[NodeId]) -> u32 {
+        let apex = self.apex().len();
+        let before = |node: &NodeId| compare(self.name(*node).as_bytes(), name.as_bytes(), apex) != Ordering::Greater;
         // The apex comes first and has an NSEC in any whole chain; in a broken one the first link is as good as any.
-        nodes.partition_point(|&node| self.name(node) <= name).saturating_sub(1) as u32
+        nodes.partition_point(before).saturating_sub(1) as u32
+    }
+
+    /// The same for a name that is there: numbers of nodes are in canonical order.
+    pub fn nsec_of(&self, node: NodeId, nodes: &[NodeId]) -> u32 {
+        nodes.partition_point(|each| *each <= node).saturating_sub(1) as u32
+    }
+
+    /// The same for the wildcard below `encloser`, which is not there. Little is before it of what is below the encloser, so
+    /// it is sought from there.
+    pub fn nsec_before_wildcard(&self, encloser: NodeId, nodes: &[NodeId]) -> u32 {
+        let above = self.name(encloser);
+        let is_before = |node: &NodeId| {
+            let mut name = self.name(*node);
+            while let Some(parent) = name.parent().filter(|parent| parent.len() > above.len()) {
+                name = parent;
+            }
+            name.parent().is_some_and(|parent| parent == above) && name.as_bytes()[1] < b'*'
+        };
+        let after = self.nsec_of(encloser, nodes) as usize + 1;
+        let rest = &nodes[after.min(nodes.len())..];
+        let skipped = if rest.first().is_some_and(is_before) { rest.partition_point(is_before) } else { 0 };
+        (after + skipped - 1) as u32
     }
 
     /// The link that matches `hash`, by its place in the chain.
@@ -91,6 +118,18 @@ impl Zone {
         let mut rrsets = self.rrsets_at(entry.at as usize, usize::from(entry.rrsets));
         let nsec3 = rrsets.next().expect("an entry has at least its NSEC3 RRset");
         Nsec3Link { hash: entry.hash, nsec3, signatures: rrsets.next() }
+    }
+}
+
+/// Canonical order of two names in lower case that both end in an apex of `apex` octets. Most have one label below it.
+#[inline]
+fn compare(one: &[u8], other: &[u8], apex: usize) -> Ordering {
+    let below = |name: &'_ [u8]| name.len() - apex;
+    match (one[0], other[0]) {
+        (1.., 1..) if usize::from(one[0]) + 1 == below(one) && usize::from(other[0]) + 1 == below(other) => {
+            one[1..below(one)].cmp(&other[1..below(other)])
+        }
+        _ => NameRef::from_valid(one).cmp(&NameRef::from_valid(other)),
     }
 }
 
@@ -140,6 +179,38 @@ mod tests {
             assert_eq!(&hash_label(&hash)[1..], label.as_bytes());
             let owner = name.child(label.as_bytes()).unwrap();
             assert_eq!(hash_of_owner(owner.borrow()), Some(hash));
+        }
+    }
+
+    #[test]
+    fn links_are_found_by_number_as_by_name() {
+        use crate::wire::LowerName;
+        use crate::zone::text::{Limits, read_bytes};
+
+        let names = ["!", "a.!", "%", "#x", "*x", "+", "a", "b.a", "*.b.a", "!.b.a", "x!", "z.y", "z"];
+        let mut text = "$TTL 5\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n@ NSEC ns A\n".to_owned();
+        names.iter().for_each(|name| text += &format!("{name} A 192.0.2.1\n{name} NSEC ns A\n"));
+        let apex = Name::from_text(b"e.test.").unwrap();
+        let loaded = read_bytes(text.as_bytes(), std::path::Path::new("z"), Some(&apex), &Limits::default());
+        assert_eq!(loaded.faults.errors(), 0, "{:?}", loaded.faults);
+        let zone = Zone::build(&apex, &loaded.records).unwrap();
+        let Denial::Nsec(nodes) = zone.denial() else { panic!("it has NSEC at the apex") };
+        for node in zone.nodes() {
+            let name = zone.name(node);
+            assert_eq!(zone.nsec_of(node, nodes), zone.nsec_at_or_before(name, nodes), "{name}");
+            let lower = LowerName::of(name);
+            let wildcard = lower.wildcard_at(lower.labels()).unwrap();
+            if zone.exact(wildcard.octets()).is_none() {
+                let sought = zone.nsec_at_or_before(wildcard.name(), nodes);
+                assert_eq!(zone.nsec_before_wildcard(node, nodes), sought, "below {name}");
+            }
+        }
+        let ordered = |name: &&NodeId| zone.name(**name).to_name();
+        for name in names {
+            let name = Name::from_text(format!("m{name}.e.test.").as_bytes()).unwrap().to_lower();
+            let found = nodes[zone.nsec_at_or_before(name.borrow(), nodes) as usize];
+            let sought = nodes.iter().rfind(|node| ordered(node) <= name);
+            assert_eq!(Some(&found), sought, "{name}");
         }
     }
 }

@@ -14,6 +14,9 @@ pub struct ZoneSet<T> {
     depths: u128,
 }
 
+/// Of so few zones the one is found sooner by looking at each than by a hash.
+const FEW: usize = 4;
+
 impl<T> ZoneSet<T> {
     /// A set of these zones. Of two with the same apex the later one stays.
     pub fn new(zones: impl IntoIterator<Item = (Name, T)>) -> Self {
@@ -77,6 +80,10 @@ impl<T> ZoneSet<T> {
 
     #[inline]
     fn lookup(&self, lower: &[u8]) -> Option<&T> {
+        if self.entries.len() <= FEW {
+            let found = self.entries.iter().find(|(apex, _)| apex.borrow().as_bytes() == lower);
+            return found.map(|(_, zone)| zone);
+        }
         let same = |&id: &u32| self.entries[id as usize].0.borrow().as_bytes() == lower;
         let id = *self.index.find(super::index::hash(&self.hashing, lower), same)?;
         Some(&self.entries[id as usize].1)
@@ -118,5 +125,12 @@ mod tests {
         assert_eq!(root.find(&lower("a.")), Some(&0));
         assert_eq!(root.find(&lower(".")), Some(&0));
         assert_eq!(root.find_above(&lower(".")), None);
+        for count in 0..20 {
+            let set = ZoneSet::new((0..count).map(|zone| (name(&format!("z{zone}.test.")), zone)));
+            for zone in 0..20 {
+                let found = set.find(&lower(&format!("www.Z{zone}.test."))).copied();
+                assert_eq!(found, (zone < count).then_some(zone), "of {count}");
+            }
+        }
     }
 }

@@ -86,6 +86,7 @@ impl Zone {
     }
 
     /// How many labels the apex has.
+    #[inline]
     pub fn apex_labels(&self) -> usize {
         usize::from(self.apex_labels)
     }
@@ -137,6 +138,7 @@ impl Zone {
     }
 
     /// The name of a node, in lower case.
+    #[inline]
     pub fn name(&self, node: NodeId) -> NameRef<'_> {
         NameRef::from_valid(self.name_octets(node))
     }
@@ -154,6 +156,7 @@ impl Zone {
     }
 
     /// The zone cut or DNAME owner above `node` that hides it. A cut does not hide itself.
+    #[inline]
     pub fn hidden_by(&self, node: NodeId) -> Option<NodeId> {
         if self.flags(node) & FLAG_HIDDEN == 0 {
             return None;
@@ -163,16 +166,19 @@ impl Zone {
     }
 
     /// Whether the node is a zone cut: it has NS and is not the apex.
+    #[inline]
     pub fn is_cut(&self, node: NodeId) -> bool {
         self.flags(node) & FLAG_CUT != 0
     }
 
     /// Whether the node has a DNAME record.
+    #[inline]
     pub fn has_dname(&self, node: NodeId) -> bool {
         self.flags(node) & FLAG_DNAME != 0
     }
 
     /// Whether there is a `*` right below the node.
+    #[inline]
     pub fn has_wildcard(&self, node: NodeId) -> bool {
         self.flags(node) & FLAG_WILDCARD != 0
     }
@@ -196,11 +202,13 @@ impl Zone {
     }
 
     /// The signatures of the RRset of one type.
+    #[inline]
     pub fn signatures(&self, node: NodeId, covers: Type) -> Option<Rrset<'_>> {
         self.rrsets(node).find(|rrset| rrset.rtype == Type::RRSIG && rrset.covers == covers)
     }
 
     /// The SOA record as negative answers carry it, its TTL cut to the SOA minimum (RFC 2308 section 3), and its signatures.
+    #[inline]
     pub fn negative_soa(&self) -> (Rrset<'_>, Option<Rrset<'_>>) {
         let (soa, next) = Rrset::read(&self.arena, self.negative_soa as usize);
         let (signatures, _) = Rrset::read(&self.arena, next);

@@ -1,8 +1,15 @@
 //! What one sendmmsg takes: replies, and trains of replies that the kernel takes apart.
 //!
-//! Replies are written one behind the other. Where a reply follows one to the same client, it starts right at that one's
-//! end; if it also has its size, the two leave as one train (UDP_SEGMENT), which goes down to the interface once.
+//! ```text
+//! replies to one client, one behind the other      trips
+//! 61 61 113 61 98 61 113                     ──►   113 113 98 │ 61 61 61 61
+//! ```
+//!
+//! Replies that follow one another to one client are a *group*. When it ends, those of one size leave as one train
+//! (UDP_SEGMENT), which goes down to the interface once, and whose last reply may be smaller. UDP promises no order, and a
+//! client tells replies apart by their IDs.
 
+use std::cmp::Reverse;
 use std::io;
 use std::mem;
 use std::ops::Range;
@@ -14,39 +21,58 @@ use socket2::Socket;
 use super::WIDTH;
 use super::control::{Control, Local};
 
-/// Segments of the longest train; the kernel's own bound (UDP_MAX_SEGMENTS before Linux 6.9).
-const MOST_SEGMENTS: u16 = 64;
+/// Segments of the longest train, and replies of the largest group; the kernel's own bound (UDP_MAX_SEGMENTS before Linux
+/// 6.9).
+const MOST_SEGMENTS: usize = 64;
 /// Octets of the longest train: what IPv4 can carry, less its header with all options, and the one of UDP.
 const MOST_OCTETS: usize = 65_535 - 60 - 8;
 /// Octets of the largest reply that goes into a train. A segment must fit the interface, and IPv6 promises 1,280 octets.
 const MOST_SEGMENT: usize = 1_280 - 40 - 8;
+/// Trips of one call, at most: a batch's of single replies, and a whole group beside them whose replies all differ in size.
+const MOST_TRIPS: usize = WIDTH + MOST_SEGMENTS;
+/// Replies of one call, at most.
+const MOST_REPLIES: usize = 16 * WIDTH;
 
-/// The memory for up to [`WIDTH`] replies or trains of replies.
+/// The memory for what one call takes.
 pub(super) struct Departures {
     trains: bool,
     reply_size: usize,
     octets: Box<[u8]>,
     /// Where the next reply is written.
     at: usize,
-    /// Whether it may become part of the last train.
-    joins: bool,
+    replies: Vec<Reply>,
+    group: Group,
     trips: Vec<Trip>,
     peers: Box<[libc::sockaddr_in6]>,
     controls: Box<[Control]>,
+    /// One for each reply, at most: neighbours in memory share one.
     vectors: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
+}
+
+/// One reply, by its place in `octets`.
+#[derive(Clone, Copy)]
+struct Reply {
+    start: u32,
+    octets: u32,
+}
+
+/// The replies from `first` on, all to the client whose address is the next trip's.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    first: usize,
+    local: Option<Local>,
+    /// Whether their sizes differ.
+    mixed: bool,
 }
 
 /// One reply, or one train of replies to one client.
 #[derive(Clone, Copy)]
 struct Trip {
-    start: usize,
-    octets: usize,
+    first: usize,
+    replies: usize,
     /// Octets of each reply, of which the last may have fewer.
-    segment: usize,
-    replies: u16,
-    /// Whether another may follow.
-    open: bool,
+    segment: u32,
     local: Option<Local>,
 }
 
@@ -60,49 +86,93 @@ impl Departures {
             reply_size,
             octets: vec![0; WIDTH * reply_size.next_multiple_of(LINE)].into(),
             at: 0,
-            joins: false,
-            trips: Vec::with_capacity(WIDTH),
-            peers: vec![peer; WIDTH].into(),
-            controls: vec![Control::default(); WIDTH].into(),
-            vectors: vec![vector; WIDTH].into(),
-            headers: vec![header; WIDTH].into(),
+            replies: Vec::with_capacity(MOST_REPLIES),
+            group: Group::default(),
+            trips: Vec::with_capacity(MOST_TRIPS),
+            peers: vec![peer; MOST_TRIPS].into(),
+            controls: vec![Control::default(); MOST_TRIPS].into(),
+            vectors: vec![vector; MOST_REPLIES].into(),
+            headers: vec![header; MOST_TRIPS].into(),
         }
     }
 
     /// Whether there is room for one more reply, whatever its size and client.
+    #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.trips.len() < WIDTH && self.at.next_multiple_of(LINE) + self.reply_size <= self.octets.len()
+        self.at.next_multiple_of(LINE) + self.reply_size <= self.octets.len()
+            && self.trips.len() + self.grouped() < MOST_TRIPS
+            && self.replies.len() < MOST_REPLIES
+    }
+
+    /// How many replies the group has.
+    #[inline]
+    fn grouped(&self) -> usize {
+        self.replies.len() - self.group.first
     }
 
     /// Where a reply to `peer` from `local` is to be written.
     #[inline]
     pub(super) fn room(&mut self, peer: &libc::sockaddr_in6, local: Option<Local>) -> &mut [u8] {
-        let last = self.trips.last().zip(self.peers[..self.trips.len()].last());
-        self.joins = last.is_some_and(|(trip, to)| {
-            trip.open && trip.local == local && is_same(to, peer) && trip.octets + self.reply_size <= MOST_OCTETS
-        });
-        if !self.joins {
+        let goes_on = (1..MOST_SEGMENTS).contains(&self.grouped())
+            && is_same(&self.peers[self.trips.len()], peer)
+            && self.group.local == local;
+        if !goes_on {
+            self.end_group();
             self.at = self.at.next_multiple_of(LINE);
+            self.group = Group { first: self.replies.len(), local, mixed: false };
+            self.peers[self.trips.len()] = *peer;
         }
         &mut self.octets[self.at..][..self.reply_size]
     }
 
-    /// Takes the first `octets` of the room that was given last as the reply to the same `peer` from the same `local`.
+    /// Takes the first `octets` of the room that was given last as the reply to whom it was given for.
     #[inline]
-    pub(super) fn push(&mut self, peer: &libc::sockaddr_in6, local: Option<Local>, octets: usize) {
-        let start = self.at;
+    pub(super) fn push(&mut self, octets: usize) {
+        let reply = Reply { start: self.at as u32, octets: octets as u32 };
+        if let Some(before) = self.replies[self.group.first..].last() {
+            self.group.mixed |= before.octets != reply.octets;
+        }
+        self.replies.push(reply);
         self.at += octets;
-        match self.trips.last_mut() {
-            Some(last) if self.joins && octets <= last.segment => {
-                last.octets += octets;
-                last.replies += 1;
-                last.open = octets == last.segment && last.replies < MOST_SEGMENTS;
+    }
+
+    /// Makes trips of the group's replies.
+    #[inline]
+    fn end_group(&mut self) {
+        let Group { first, local, .. } = self.group;
+        match self.grouped() {
+            0 => {}
+            1 => self.trips.push(Trip { first, replies: 1, segment: self.replies[first].octets, local }),
+            _ => self.couple(),
+        }
+    }
+
+    /// Makes trains of a group of several replies.
+    #[inline(never)]
+    fn couple(&mut self) {
+        let Group { mut first, local, mixed } = self.group;
+        if mixed {
+            self.replies[first..].sort_unstable_by_key(|reply| (Reverse(reply.octets), reply.start));
+        }
+        let peer = self.peers[self.trips.len()];
+        while let Some((head, others)) = self.replies[first..].split_first() {
+            let (mut replies, mut octets) = (1, head.octets);
+            if self.trains && (1..=MOST_SEGMENT).contains(&(head.octets as usize)) {
+                for other in others {
+                    octets += other.octets;
+                    if other.octets == 0 || octets as usize > MOST_OCTETS {
+                        break;
+                    }
+                    replies += 1;
+                    // A smaller one is the last.
+                    if other.octets != head.octets {
+                        break;
+                    }
+                }
             }
-            _ => {
-                let open = self.trains && (1..=MOST_SEGMENT).contains(&octets);
-                self.peers[self.trips.len()] = *peer;
-                self.trips.push(Trip { start, octets, segment: octets, replies: 1, open, local });
-            }
+            self.peers[self.trips.len()] = peer;
+            self.trips.push(Trip { first, replies, segment: head.octets, local });
+            first += replies;
         }
     }
 
@@ -110,6 +180,7 @@ impl Departures {
     ///
     /// The socket may block for as long as its send timeout says, once; after that nothing waits again.
     pub(super) fn send(&mut self, socket: &Socket) -> usize {
+        self.end_group();
         self.prepare(0..self.trips.len());
         let (mut at, mut lost, mut flags, mut again) = (0, 0, 0, false);
         while at < self.trips.len() {
@@ -122,7 +193,7 @@ impl Departures {
                 Err(error) => {
                     if error.kind() == io::ErrorKind::WouldBlock {
                         flags = libc::MSG_DONTWAIT;
-                        lost += usize::from(self.trips[at].replies);
+                        lost += self.trips[at].replies;
                     } else {
                         lost += self.send_apart(at, socket, flags);
                     }
@@ -131,6 +202,8 @@ impl Departures {
             }
         }
         self.trips.clear();
+        self.replies.clear();
+        self.group = Group::default();
         self.at = 0;
         lost
     }
@@ -138,18 +211,16 @@ impl Departures {
     /// Sends the replies of one train each on its own: an interface without checksums, or a tunnel, takes no trains. Says how
     /// many could not be sent.
     fn send_apart(&mut self, place: usize, socket: &Socket, flags: libc::c_int) -> usize {
-        let Trip { start, octets, segment, replies, .. } = self.trips[place];
+        let Trip { first, replies, .. } = self.trips[place];
         if replies == 1 {
             return 1;
         }
-        let end = start + octets;
-        let sent = (start..end).step_by(segment).filter(|&start| {
-            let octets = segment.min(end - start);
-            self.trips[place] = Trip { start, octets, ..self.trips[place] };
+        let sent = (first..first + replies).filter(|&first| {
+            self.trips[place] = Trip { first, replies: 1, ..self.trips[place] };
             self.prepare(place..place + 1);
             self.send_from(place, place + 1, socket, flags).is_ok()
         });
-        let lost = usize::from(replies) - sent.count();
+        let lost = replies - sent.count();
         self.prepare(place + 1..self.trips.len());
         lost
     }
@@ -165,23 +236,36 @@ impl Departures {
 
     /// Points the headers of these trips to what they carry.
     fn prepare(&mut self, places: Range<usize>) {
-        let (replies, peers) = (self.octets.as_mut_ptr(), self.peers.as_mut_ptr());
+        let (octets, peers) = (self.octets.as_mut_ptr(), self.peers.as_mut_ptr());
         let (vectors, controls) = (self.vectors.as_mut_ptr(), self.controls.as_mut_ptr());
         for place in places {
             let trip = &self.trips[place];
-            let segment = if trip.octets > trip.segment { trip.segment } else { 0 };
-            // SAFETY: `peers`, `vectors` and `controls` have as many elements as there may be trips, and nobody else has a
-            // reference to them while `&mut self` is borrowed.
-            let (family, control) = unsafe {
-                let start = replies.wrapping_add(trip.start).cast();
-                *vectors.add(place) = libc::iovec { iov_base: start, iov_len: trip.octets };
-                ((*peers.add(place)).sin6_family, (*controls.add(place)).write(trip.local, segment))
-            };
+            let mut pieces = 0;
+            let mut end = u32::MAX;
+            for reply in &self.replies[trip.first..][..trip.replies] {
+                // SAFETY: `vectors` has an element for each reply, and nobody else has a reference to it while `&mut self` is
+                // borrowed.
+                unsafe {
+                    if reply.start == end {
+                        (*vectors.add(trip.first + pieces - 1)).iov_len += reply.octets as usize;
+                    } else {
+                        let iov_base = octets.wrapping_add(reply.start as usize).cast();
+                        *vectors.add(trip.first + pieces) = libc::iovec { iov_base, iov_len: reply.octets as usize };
+                        pieces += 1;
+                    }
+                }
+                end = reply.start + reply.octets;
+            }
+            let segment = if trip.replies > 1 { trip.segment as usize } else { 0 };
+            // SAFETY: `peers` and `controls` have as many elements as there may be trips, and nobody else has a reference to
+            // them while `&mut self` is borrowed.
+            let (family, control) =
+                unsafe { ((*peers.add(place)).sin6_family, (*controls.add(place)).write(trip.local, segment)) };
             let header = &mut self.headers[place].msg_hdr;
             header.msg_name = peers.wrapping_add(place).cast();
             header.msg_namelen = address_size(family) as _;
-            header.msg_iov = vectors.wrapping_add(place);
-            header.msg_iovlen = 1;
+            header.msg_iov = vectors.wrapping_add(trip.first);
+            header.msg_iovlen = pieces as _;
             header.msg_control = if control == 0 { ptr::null_mut() } else { controls.wrapping_add(place).cast() };
             header.msg_controllen = control as _;
         }

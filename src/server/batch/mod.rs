@@ -12,7 +12,7 @@
 //!   forwarder, costs the kernel a third then. Where clients differ, nothing is joined and nothing is lost.
 //! * The headers that the kernel reads and writes hold raw pointers into the batch's own arrays; they are made anew right
 //!   before each system call and not followed later, so no pointer is used past its borrow.
-//! * A batch is answered in the order it came, and its memory never grows.
+//! * A batch is answered in the order it came; of one client's replies the larger may leave first. Its memory never grows.
 #![expect(unsafe_code, reason = "the standard library has neither recvmmsg nor control messages")]
 
 mod arrivals;
@@ -82,7 +82,7 @@ impl Batch {
                     lost += departures.send(socket);
                 }
                 if let Some(octets) = respond(query, &way, departures.room(peer, local)) {
-                    departures.push(peer, local, octets);
+                    departures.push(octets);
                 }
             }
         }
@@ -309,20 +309,67 @@ mod tests {
             asked.push(query.to_vec());
             clients.push(way.peer);
             reply[..query.len()].copy_from_slice(query);
-            // Now and then a larger reply, or none, ends the train of replies.
+            // Now and then there is a larger reply, or none.
             (query[0] != 5).then_some(if query[0] == 9 { 300 } else { query.len() })
         });
         assert_eq!(lost, 0);
         assert_eq!(asked, [&queries[..], &[b"query".to_vec()], &queries[..2]].concat());
         let own = |client: &UdpSocket| client.local_addr().expect("bound");
         assert!(clients.iter().enumerate().all(|(at, client)| *client == own(if at == 40 { &other } else { &one })));
-        for query in queries.iter().filter(|query| query[0] != 5).chain(&queries[..2]) {
-            let (octets, from) = reply(&one);
-            assert_eq!(octets[..query.len()], *query);
-            assert_eq!(octets.len(), if query[0] == 9 { 300 } else { query.len() });
-            assert_eq!(from.port(), port);
-        }
+        let answered = |queries: &[Vec<u8>]| {
+            // The largest come first, the smallest last, and those of one size in the order of their queries.
+            let mut expected: Vec<_> = queries.iter().filter(|query| query[0] != 5).collect();
+            expected.sort_by_key(|query| query[0] != 9);
+            for query in expected {
+                let (octets, from) = reply(&one);
+                assert_eq!(octets[..query.len()], *query);
+                assert_eq!(octets.len(), if query[0] == 9 { 300 } else { query.len() });
+                assert_eq!(from.port(), port);
+            }
+        };
+        answered(&queries);
+        answered(&queries[..2]);
         assert_eq!(reply(&other).0, b"query");
+    }
+
+    #[test]
+    fn replies_of_different_sizes_to_one_client_leave_in_few_trips() {
+        let (socket, port) = server("127.0.0.1:0");
+        let one = client("127.0.0.1:0");
+        let queries: Vec<_> = (0..48_u8).map(|index| vec![index; 20]).collect();
+        send_train(&one, port, &queries);
+        // What is joined for the client shows what left together.
+        options::set(
+            &socket2::SockRef::from(&one).try_clone().expect("a file descriptor"),
+            libc::SOL_UDP,
+            libc::UDP_GRO,
+            1,
+        )
+        .expect("Linux 5.0");
+        let mut batch = batch(&socket);
+        assert_eq!(batch.receive(&socket).expect("a train"), 1);
+        let size = |query: u8| [50, 110, 50, 80][usize::from(query % 4)];
+        batch.answer(&socket, |query, _, reply| {
+            reply[0] = query[0];
+            Some(size(query[0]))
+        });
+        let trips: Vec<_> = std::iter::from_fn(|| {
+            one.set_nonblocking(true).expect("an option");
+            let mut buffer = [0; 65_535];
+            one.recv(&mut buffer).ok().map(|octets| buffer[..octets].to_vec())
+        })
+        .collect();
+        let sizes: Vec<_> = trips.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [12 * 110 + 80, 11 * 80 + 50, 23 * 50]);
+        let mut seen = Vec::new();
+        for (trip, segment) in trips.iter().zip([110, 80, 50]) {
+            for reply in trip.chunks(segment) {
+                assert_eq!(reply.len(), size(reply[0]));
+                seen.push(reply[0]);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..48).collect::<Vec<_>>());
     }
 
     #[test]

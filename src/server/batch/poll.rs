@@ -1,6 +1,7 @@
 //! Waiting for sockets.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use socket2::Socket;
 
@@ -14,15 +15,16 @@ impl Poll {
         Self(all.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect())
     }
 
-    /// Looks which are ready; waits until one is if `patient`.
-    pub(in crate::server) fn wait(&mut self, patient: bool) {
+    /// Waits until one is ready, for so long at most, or for ever; says whether one is.
+    pub(in crate::server) fn wait(&mut self, most: Option<Duration>) -> bool {
         for entry in &mut self.0 {
             entry.revents = 0;
         }
-        let timeout = if patient { -1 } else { 0 };
+        let timeout = most.map_or(-1, |most| most.as_millis().try_into().unwrap_or(libc::c_int::MAX));
         // SAFETY: the pointer and the count are those of one vector, borrowed alone. An error (EINTR, ENOMEM) leaves every
         // `revents` at 0: nothing is ready, and the caller comes again.
-        let _ = unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as _, timeout) };
+        let ready = unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as _, timeout) };
+        ready > 0
     }
 
     /// Whether there is something to receive at the socket of this place.

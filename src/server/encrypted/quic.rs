@@ -21,7 +21,7 @@ use super::reply::Reply;
 use crate::config::Encrypted as Config;
 use crate::metrics::Event;
 use crate::server::defer::{Clerk, seconds};
-use crate::server::desk::{Desk, FRAME};
+use crate::server::desk::{self, Desk, FRAME};
 use crate::server::engine::Engine;
 use crate::server::limit::{Limit, Place};
 use crate::server::watch::Ends;
@@ -89,6 +89,7 @@ impl Worker {
         let mut stop = stop.clone();
         let tasks = LocalSet::new();
         self.runtime.block_on(tasks.run_until(async {
+            tokio::task::spawn_local(desk::follow(Rc::clone(&door.desk)));
             tokio::select! {
                 _ = ours.wait_for(|ours| *ours) => {}
                 _ = stop.changed() => return,

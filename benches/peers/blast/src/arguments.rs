@@ -16,8 +16,10 @@ blast --server ADDRESS:PORT --queries FILE [OPTIONS]
                    be the address 10.0.0.0 + number
   --edns           with EDNS, payload 1232
   --do             and with DO
+  --cookie         with EDNS and a cookie of eight octets
   --mode fresh     UDP, neighbouring queries from different ports, at saturation (the default); needs raw sockets
   --mode flows     UDP, few ports, queries in trains (UDP_SEGMENT), at saturation
+  --joined         and replies as the kernel joins them (UDP_GRO)
   --mode rate=N    UDP, N queries a second at even distances, from different ports; latency counts from when each was due
   --mode tcp       pipelined queries over some connections
   --mode tcp-once  a connection for each query
@@ -41,8 +43,12 @@ pub struct Arguments {
     pub edns: bool,
     /// Whether it has DO.
     pub dnssec: bool,
+    /// Whether it has a cookie.
+    pub cookie: bool,
     /// How queries are sent.
     pub mode: Mode,
+    /// Whether replies to trains may come joined.
+    pub joined: bool,
     /// Sockets or connections.
     pub sockets: usize,
     /// Queries under way on each.
@@ -95,7 +101,9 @@ impl Arguments {
             fill: Fill::Nothing,
             edns: false,
             dnssec: false,
+            cookie: false,
             mode: Mode::Fresh,
+            joined: false,
             sockets: 0,
             window: 0,
             secs: 2.0,
@@ -108,7 +116,9 @@ impl Arguments {
             match key.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--edns" => read.edns = true,
+                "--joined" => read.joined = true,
                 "--do" => (read.edns, read.dnssec) = (true, true),
+                "--cookie" => (read.edns, read.cookie) = (true, true),
                 _ => {
                     let value = arguments.next().ok_or_else(|| format!("{key} without a value"))?;
                     read.set(&key, &value).ok_or_else(|| format!("{key} {value} is not understood"))?;

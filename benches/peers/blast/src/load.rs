@@ -178,7 +178,9 @@ impl Template {
         }
         if arguments.edns {
             octets[11] = 1;
-            octets.extend([0, 0, 41, 0x04, 0xd0, 0, 0, if arguments.dnssec { 0x80 } else { 0 }, 0, 0, 0]);
+            let options = if arguments.cookie { &COOKIE[..] } else { &[] };
+            octets.extend([0, 0, 41, 0x04, 0xd0, 0, 0, if arguments.dnssec { 0x80 } else { 0 }, 0, 0, options.len() as u8]);
+            octets.extend(options);
         }
         Some(Self { octets, question, rcode, answers, addresses })
     }
@@ -240,3 +242,6 @@ fn skip_name(mut octets: &[u8]) -> Option<&[u8]> {
 }
 
 const MOST_ADDRESSES: usize = 128;
+
+/// An option with a client's cookie (RFC 7873 section 4.1).
+const COOKIE: [u8; 12] = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];

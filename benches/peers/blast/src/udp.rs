@@ -62,10 +62,10 @@ pub fn flows(arguments: &Arguments, load: &Load) -> Result<Tally> {
     let clock = Clock::start();
     let mut tally = Tally::new(clock, arguments.warm, arguments.secs, &arguments.pids);
     let mut ports = Port::open_all(arguments)?;
-    for port in &ports {
-        take_trains(&port.socket)?;
+    if arguments.joined {
+        ports.iter().try_for_each(|port| take_trains(&port.socket))?;
     }
-    let mut inbox = Inbox::new(16, 65536);
+    let mut inbox = if arguments.joined { Inbox::new(16, 65536) } else { Inbox::new(64, DATAGRAM) };
     let train = (arguments.window / 2).clamp(1, MOST_IN_TRAIN);
     let mut train_octets = vec![0; MOST_IN_TRAIN * 512];
     let (mut cursor, mut next) = (Cursor::default(), None);
