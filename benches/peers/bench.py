@@ -68,7 +68,7 @@ def say(text):
 
 def blast(options, server, queries, how, secs):
     """Runs the generator once; what it printed."""
-    argv = [os.environ["BLAST"], "--server", f"{servers.LOOPBACK}:{server.port}", "--queries", str(WORK / queries),
+    argv = [os.environ["BLAST"], "--server", f"{servers.LOOPBACK}:{server.port}", "--queries", str(WORK / "queries" / queries),
             "--secs", str(secs), "--cpu", str(options.load_cpu),
             "--pids", ",".join(map(str, server.pids())), *how]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60 + 2 * secs, check=False)
@@ -148,22 +148,26 @@ def middle(values):
 
 def table(options, results):
     """The results in Markdown."""
-    lines = ["| mix | server | thousand/s | kofn against it (range) | CPU µs | p50 µs | p99 µs | lost | busy |",
-             "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| mix | server | thousand/s | kofn against it (range) | by CPU time | CPU µs | p50 µs | p99 µs | lost | busy |",
+             "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    price = lambda each: each["cpu"] / max(1, each["right"])
     for name in results:
         ours = results[name].get("kofn", [])
         for server, rounds in results[name].items():
             of = lambda key, rounds=rounds: middle([each[key] for each in rounds if each[key] is not None] or [float("nan")])
-            ratio = ""
+            ratio = by_time = ""
             mine = {each["round"]: each["qps"] for each in ours}
             ratios = [mine[each["round"]] / max(1, each["qps"]) for each in rounds if each["round"] in mine]
             if server != "kofn" and ratios:
                 ratio = f"{middle(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-            cpu = middle([each["cpu"] / max(1, each["right"]) * 1e6 for each in rounds])
+                prices = {each["round"]: price(each) for each in ours}
+                paid = [price(each) / prices[each["round"]] for each in rounds if prices.get(each["round"])]
+                by_time = f"{middle(paid):.2f}" if paid else ""
+            cpu = middle([price(each) * 1e6 for each in rounds])
             lost = sum(each["lost"] + each["lost_below"] for each in rounds)
             wrong = sum(each["wrong"] for each in rounds)
             title = MIXES[name].title if server == "kofn" else ""
-            lines.append(f"| {title} | {server} | {of('qps') / 1000:,.0f} | {ratio} | {cpu:.2f} | {of('p50'):.0f} | {of('p99'):.0f} "
+            lines.append(f"| {title} | {server} | {of('qps') / 1000:,.0f} | {ratio} | {by_time} | {cpu:.2f} | {of('p50'):.0f} | {of('p99'):.0f} "
                          f"| {lost}{f', {wrong} WRONG' if wrong else ''} | {of('busy'):.2f} |")
     return "\n".join(lines)
 
@@ -175,7 +179,8 @@ def arguments():
 
 thousand/s, CPU and busy are at saturation: the median of the rounds. Latency is measured below it, in the last round: by
 UDP at 50,000 queries a second, by TCP with one query under way. All mixes and servers take about eleven minutes. The ratio is the median of the rounds' ratios, with their range.
-A server that is less than 0.95 busy was not saturated: then its figure is the generator's limit. Fresh source ports
+A server that is less than 0.95 busy was not saturated: then its figure is the generator's limit, and "by CPU time", the
+peer's CPU time a query over kofn's, says what their cores could do. Fresh source ports
 need the right to raw sockets (root). Everything stays on loopback; programs, zones and logs are in target/peers.""")
     parser.add_argument("--mixes", default=",".join(MIXES), help="which, separated by commas (all)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"which, separated by commas ({','.join(PEERS)})")
@@ -199,8 +204,9 @@ need the right to raw sockets (root). Everything stays on loopback; programs, zo
 
 def main():
     options = arguments()
-    WORK.mkdir(parents=True, exist_ok=True)
-    zones.write_queries(WORK)
+    shutil.rmtree(WORK, ignore_errors=True)
+    (WORK / "queries").mkdir(parents=True)
+    zones.write_queries(WORK / "queries")
     results, began = {}, time.monotonic()
     for group in ("small", "million"):
         names = [name for name in options.mixes if MIXES[name].zone == group]

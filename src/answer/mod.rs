@@ -157,7 +157,9 @@ fn early(
         // From our primaries it was deferred; others have no business here, whatever the zone.
         (Opcode::QUERY, Some(extras)) => match &extras.edns {
             Some(edns) if edns.version != 0 => (Rcode::BADVERS, Label::BadVers),
-            Some(edns) if !proven && must_prove(edns, client, &snapshot.settings) => (Rcode::BADCOOKIE, Label::BadCookie),
+            Some(edns) if !proven && must_prove(edns, client, &snapshot.settings) => {
+                (Rcode::BADCOOKIE, Label::BadCookie)
+            }
             _ => return None,
         },
         (Opcode::NOTIFY, Some(_)) => (Rcode::NOTAUTH, Label::NotAuth),

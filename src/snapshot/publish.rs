@@ -41,6 +41,12 @@ struct Writer {
     stopped: bool,
 }
 
+impl Writer {
+    fn sweep(&mut self) {
+        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+}
+
 /// A rotation, wherever a later snapshot has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RotationId {
@@ -230,7 +236,7 @@ impl Publisher {
         let mut writer = self.lock();
         while !writer.stopped {
             // A worker that answers lets go with its next batch, and one that sleeps within a second.
-            writer.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            writer.sweep();
             if let Some(id) = writer.unsolved.pop() {
                 drop(writer);
                 self.solve(&id);
@@ -241,6 +247,11 @@ impl Publisher {
             let woken = self.work.wait_timeout(writer, most);
             writer = woken.expect("a writer that panicked has ended the process").0;
         }
+    }
+
+    /// Frees the snapshots that nobody holds any more, as [`Publisher::solve_until_stopped`] does all the time.
+    pub fn sweep(&self) {
+        self.lock().sweep();
     }
 
     /// Ends [`Publisher::solve_until_stopped`].
@@ -298,6 +309,7 @@ impl Publisher {
         let generation = snapshot.generation;
         let mut clock = self.clock.lock().expect("a writer that panicked has ended the process");
         let departures = departures(&self.current.load(), &snapshot);
+        writer.sweep();
         writer.retired.push(self.current.swap(Arc::new(snapshot)));
         // From here on a worker that looks finds the new snapshot.
         let now = now();

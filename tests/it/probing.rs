@@ -209,6 +209,7 @@ async fn a_day_of_flapping_makes_a_generation_for_each_change_and_leaves_nothing
         }
     }
     assert!(recoveries > 100 && steps > 100 && steps <= 10 * recoveries, "{steps} steps, {recoveries} recoveries");
+    publisher.sweep();
     assert!(old.iter().all(|snapshot| snapshot.upgrade().is_none()), "a snapshot of before is kept");
     let copies = publisher.with_clock(|clock, _| clock.iter().count());
     assert!(copies <= keys.len(), "{copies} members with old copies");
