@@ -1,15 +1,91 @@
 //! Layer 0: processors. Who runs where, and who gives way to whom.
+//!
+//! A low priority alone does not keep queries short where all threads share a processor: a worker that wakes while another
+//! thread computes waits until that one enters the kernel, or for the next tick, up to 4 ms later. Kernels that preempt
+//! lazily (Linux 6.13 and later) send no interrupt for it, whatever the niceness, and SCHED_IDLE changes nothing about it.
+//! So long computations call [`pause`] as they go. What a thread gives away by that is bounded: it is not to starve beside
+//! workers that never sleep, and one of SCHED_IDLE would, without a way back for who has no privileges.
 
+use std::cell::Cell;
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::process::setpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Lets the calling thread, and threads that it starts, give way: for work that takes seconds while others answer queries.
 /// What the system refuses is only lost politeness.
 pub fn give_way() {
     let _ = setpriority_process(None, POLITE);
 }
+
+/// Called by long computations, every microsecond or so: lets others run first if the calling thread gives way, and costs
+/// next to nothing if it does not.
+#[inline]
+pub fn pause() {
+    CALLS.with(|calls| {
+        calls.set(calls.get().wrapping_add(1));
+        if calls.get() % CALLS_A_LOOK == 0 {
+            look();
+        }
+    });
+}
+
+/// Yields, if it is time.
+#[inline(never)]
+fn look() {
+    let mut pace = PACE.get().unwrap_or_else(Pace::of_this_thread);
+    if pace.polite {
+        let now = Instant::now();
+        if now.saturating_duration_since(pace.last) >= STRETCH {
+            if pace.given <= GRACE + own_time() * SHARE {
+                thread::yield_now();
+            }
+            pace.last = Instant::now();
+            pace.given += pace.last.saturating_duration_since(now);
+        }
+    }
+    PACE.set(Some(pace));
+}
+
+/// What a thread that gives way has given.
+#[derive(Clone, Copy)]
+struct Pace {
+    polite: bool,
+    last: Instant,
+    /// How long others ran when it yielded.
+    given: Duration,
+}
+
+impl Pace {
+    fn of_this_thread() -> Self {
+        let polite = getpriority_process(None).is_ok_and(|niceness| niceness >= POLITE);
+        Self { polite, last: Instant::now(), given: Duration::ZERO }
+    }
+}
+
+/// How long the calling thread has computed.
+fn own_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+thread_local! {
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+    static PACE: Cell<Option<Pace>> = const { Cell::new(None) };
+}
+
+/// Calls of [`pause`] for one look at the clock.
+const CALLS_A_LOOK: u32 = 16;
+/// A query that comes while a polite thread computes waits for so long at most, or for as long as the work between two
+/// calls takes. To yield to nobody costs about half a microsecond.
+const STRETCH: Duration = Duration::from_micros(20);
+/// A polite thread yields for so long without regard to what it gets done, and then until a tenth of the time has been its
+/// own. After that only its niceness speaks, which promises it that tenth.
+const GRACE: Duration = Duration::from_secs(1);
+const SHARE: u32 = 9;
 
 /// The processors that this process may use, by their numbers.
 pub fn available() -> Vec<usize> {
@@ -46,6 +122,28 @@ mod tests {
         });
         assert_eq!(polite.join().expect("a number"), POLITE);
         assert_eq!(niceness(), before);
+    }
+
+    #[test]
+    fn only_who_is_polite_yields_and_not_for_ever() {
+        let pauses = |mut before: Option<Pace>| {
+            PACE.set(before.take());
+            (0..200_000).for_each(|_| pause());
+            PACE.get().expect("it has looked")
+        };
+        let (polite, other) = thread::scope(|scope| {
+            let polite = scope.spawn(|| {
+                give_way();
+                pauses(None)
+            });
+            let other = scope.spawn(|| pauses(None));
+            (polite.join().expect("a pace"), other.join().expect("a pace"))
+        });
+        assert!(polite.polite && !polite.given.is_zero());
+        assert!(!other.polite && other.given.is_zero());
+        let given = Duration::from_secs(3600);
+        let exhausted = pauses(Some(Pace { polite: true, last: Instant::now(), given }));
+        assert!(exhausted.given - given < Duration::from_secs(1), "only the time between two looks at the clock");
     }
 
     #[test]

@@ -183,7 +183,7 @@ keys! {
 
 keys! {
     UDP "[udp]" {
-        RECEIVE_BUFFER: usize = "receive_buffer", integer::<usize, 65_536, 268_435_456>, "4194304",
+        RECEIVE_BUFFER: usize = "receive_buffer", integer::<usize, 65_536, 268_435_456>, "1048576",
             "Octets of queries that may wait for each worker at each address, as the kernel counts them. What comes while they are full is dropped and counted.";
         BUSY_POLL: Duration = "busy_poll", duration::<0, 1000>, "0",
             "How long a worker with nothing to do looks for queries before it sleeps: answers come sooner, and a core is busy meanwhile.";

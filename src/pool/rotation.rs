@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use super::ring::{Ring, number};
 use super::sites::Group;
 use super::{Eligible, Policy, Spread, affinity, draw, game, sites};
+use crate::processor;
 use crate::wire::{Class, Type};
 
 /// The hands of one family of a pool, laid out as records that are ready to be copied.
@@ -182,6 +183,7 @@ impl Rotation {
         let stride = eligible.first().map_or(0, |member| record(member.address, 0).len());
         let mut records = vec![0; ring.len() * reach * stride];
         for (hand, room) in ring.hands().zip(records.chunks_exact_mut((reach * stride).max(1))) {
+            processor::pause();
             let seats: Vec<IpAddr> = hand.iter().map(|member| eligible[*member as usize].address).collect();
             write_round(room, &seats, eligible);
         }

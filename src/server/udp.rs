@@ -22,8 +22,9 @@ const LAST_TURNS: usize = 8;
 /// So many full batches one behind the other may have left a full buffer behind them, whose drops are then asked for.
 /// Drops take a buffer of queries, and no buffer is smaller than this.
 const SPELL: u32 = 4;
-/// Full batches after which drops are asked for although the flood goes on: some milliseconds.
-const LONG_SPELL: u32 = 256;
+/// Full batches after which drops are asked for although the flood goes on: some milliseconds, or a tenth of a second where
+/// trains come.
+const LONG_SPELL: u32 = 64;
 
 /// A worker without work for so long lets go of its snapshot. Taking it up again costs the next query an atomic addition.
 const REST: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ use super::records::Records;
 use super::rrset::{Rrset, RrsetWriter};
 use super::serial::Serial;
 use super::tree::{FLAG_CUT, FLAG_DNAME, FLAG_HIDDEN, FLAG_WILDCARD, NODE_HEADER, NodeId, Zone};
+use crate::processor;
 use crate::wire::{LowerName, Name, Type};
 
 /// Why records do not make a zone.
@@ -91,6 +92,7 @@ impl Builder {
     }
 
     fn add_owner(&mut self, records: &Records, keys: &[Key]) -> Result<(), BuildError> {
+        processor::pause();
         let owner = record(records, keys[0]).owner;
         if self.nodes == 0 && owner.label_count() != self.apex_labels {
             return Err(BuildError::NoSoa);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::records::{Record, Records};
+use crate::processor;
 use crate::wire::{Class, NameRef, Type};
 
 /// The records of class IN at or below the apex, in order.
@@ -80,6 +81,7 @@ fn sorted(apex: NameRef<'_>, records: &Records) -> Vec<Key> {
     let mut keys: Vec<OwnerKey> = Vec::with_capacity(records.len());
     let mut last: Option<(NameRef<'_>, OwnerKey)> = None;
     for (index, record) in records.iter().enumerate() {
+        processor::pause();
         let owner = match last {
             Some((name, owner)) if name.as_bytes() == record.owner.as_bytes() => owner,
             _ if !record.owner.is_within(apex) => continue,
@@ -91,6 +93,7 @@ fn sorted(apex: NameRef<'_>, records: &Records) -> Vec<Key> {
         }
     }
     keys.sort_unstable_by(|a, b| {
+        processor::pause();
         let kind = |key: &OwnerKey| (kind(records, key.record), key.record);
         owners.compare(a, b).then_with(|| kind(a).cmp(&kind(b)))
     });
@@ -103,6 +106,7 @@ fn sorted(apex: NameRef<'_>, records: &Records) -> Vec<Key> {
 fn is_in_order(apex: NameRef<'_>, records: &Records) -> bool {
     let mut last: Option<NameRef<'_>> = None;
     let in_order = records.iter().all(|record| {
+        processor::pause();
         let follows = match last {
             None => record.owner == apex,
             Some(last) => last.as_bytes() == record.owner.as_bytes() || last <= record.owner,

@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 
 use super::flow::Plan;
 use crate::pool::ring::number;
+use crate::processor;
 
 /// Equal hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(super) fn carry(plan: &Plan, blocks: &[usize], hands: u64, most: usize, rng:
     waiting[0].push(Bundle { members: Vec::new(), count: hands });
     let mut kinds = 1;
     for member in 0..blocks.len() {
+        processor::pause();
         if member > 0 && blocks[member - 1] != blocks[member] {
             waiting.iter_mut().zip(&mut moved).for_each(|(waiting, moved)| waiting.append(moved));
         }

@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 
 use super::carry::Bundle;
 use crate::pool::ring::{Ring, Slot, number};
+use crate::processor;
 
 /// The ring of `bundles`.
 pub(super) fn deal(mut bundles: Vec<Bundle>, weights: &[f64], size: usize, rng: &mut SmallRng) -> Ring {
@@ -39,6 +40,7 @@ fn name_first(bundles: &[Bundle], weights: &[f64]) -> Vec<Vec<u64>> {
     }
     for _ in 0..LEVELLING_ROUNDS {
         for (bundle, first) in bundles.iter().zip(&mut firsts) {
+            processor::pause();
             for (member, count) in bundle.members.iter().zip(first.iter()) {
                 loads[*member as usize] -= count;
             }
@@ -96,6 +98,7 @@ fn scatter(slots: &[Slot], rng: &mut SmallRng) -> Vec<Slot> {
     let mut at = 0;
     let mut scattered = Vec::with_capacity(slots.len());
     for _ in 0..slots.len() {
+        processor::pause();
         scattered.push(slots[at]);
         at = (at + step) % slots.len();
     }

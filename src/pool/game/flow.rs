@@ -14,6 +14,8 @@
 //! gives each seat a deadline. The sweep serves deadlines first and then, as its [`Order`] says, more. Nor may hands be
 //! full too early: the last members would be in none of them.
 
+use crate::processor;
+
 /// What is asked of the hands of a ring.
 #[derive(Clone, Debug)]
 pub(super) struct Ceilings {
@@ -135,6 +137,7 @@ fn sweep(ceilings: &Ceilings, order: Order, deadlines: &[u64]) -> Swept {
     let mut reserve: u64 = ceilings.reserve.iter().sum();
     let mut sweep = Sweep { filled: vec![0; size], ready: vec![0; size], open: vec![0; size], left: 0 };
     for member in 0..members {
+        processor::pause();
         if member > 0 && ceilings.blocks[member - 1] != ceilings.blocks[member] {
             sweep.ready.copy_from_slice(&sweep.filled);
         }

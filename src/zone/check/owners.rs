@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::processor;
 use crate::wire::{MAX_NAME, NameRef, Type};
 use crate::zone::Records;
 
@@ -49,6 +50,7 @@ impl<'r> Owners<'r> {
         let mut owners = Self { records, owners: Vec::new(), of_record, index: None };
         let mut last: Option<(NameRef<'_>, u32)> = None;
         for (index, record) in records.iter().enumerate() {
+            processor::pause();
             let owner = match last {
                 Some((name, owner)) if name.as_bytes() == record.owner.as_bytes() => owner,
                 Some((name, owner)) => owners.insert(record.owner, index as u32, Some((name, owner))),

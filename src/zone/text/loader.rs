@@ -11,6 +11,7 @@ use super::rdata::read_rdata;
 use super::scanner::{Scanner, Token};
 use super::value::seconds;
 use super::{Limits, Loaded};
+use crate::processor;
 use crate::wire::{Class, Name, NameRef, Type};
 use crate::zone::octets::Octets;
 use crate::zone::record_types::is_data;
@@ -130,6 +131,7 @@ impl<'l> Loader<'l> {
         let mut source = Source { file, scanner: Scanner::new(text), origin, owner: Vec::new(), in_zone: true };
         let mut told = 0;
         while !source.scanner.is_at_end() {
+            processor::pause();
             let read = source.scanner.offset();
             if file == 0 && read >= told + TOLD {
                 (self.told)((read - told) as u64);
