@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_thread_gives_way_alone() {
-        let niceness = || rustix::process::getpriority_process(None).expect("our own");
+        let niceness = || getpriority_process(None).expect("our own");
         let before = niceness();
         let polite = thread::spawn(move || {
             give_way();
