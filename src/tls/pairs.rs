@@ -25,6 +25,13 @@ pub(super) struct Pair {
     pub(super) ends: Timestamp,
 }
 
+impl Pair {
+    /// What tells it from others: the chain, and where it stands.
+    pub(super) fn identity(&self) -> (&[CertificateDer<'static>], &Path) {
+        (&self.key.cert, &self.file)
+    }
+}
+
 /// What some files hold.
 #[derive(Debug, Default)]
 pub(super) struct Found {

@@ -1,7 +1,7 @@
 //! The certificates that the encrypted doors show, exchanged while they are open.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -12,14 +12,12 @@ use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
-use super::pairs::{CertificateFault, Pair, Text, pair, read};
+use super::pairs::{CertificateFault, Pair, pair, read};
 
 /// The certificates that are shown, by the name that the client asks for.
 #[derive(Debug)]
 pub struct Certificates {
     shown: ArcSwap<Vec<Pair>>,
-    /// The files as they were read last: what has not changed is not told again.
-    read: Mutex<Vec<Text>>,
     /// One key for the tickets of all doors and threads: a session may be resumed wherever the client comes in again.
     tickets: Arc<dyn ProducesTickets>,
 }
@@ -40,7 +38,7 @@ pub struct Certificate {
 pub struct Refreshed {
     /// What is wrong with the files now.
     pub faults: Vec<CertificateFault>,
-    /// Whether the files hold something else than when they were read last.
+    /// Whether other certificates are shown than before.
     pub changed: bool,
 }
 
@@ -49,7 +47,6 @@ impl Default for Certificates {
     fn default() -> Self {
         Self {
             shown: ArcSwap::default(),
-            read: Mutex::default(),
             tickets: ring::Ticketer::new().expect("the system has randomness"),
         }
     }
@@ -59,19 +56,14 @@ impl Certificates {
     /// Reads the files, and folders of files, at `paths`. What is good is shown from the next handshake on. While something is
     /// wrong with the files, a certificate that was shown stays for every name that the good ones lack.
     pub fn refresh(&self, paths: &[PathBuf], now: Timestamp) -> Refreshed {
-        let texts = read(paths);
-        let mut found = pair(&texts, now);
+        let mut found = pair(&read(paths), now);
         if let (true, true, Some(path)) = (found.pairs.is_empty(), found.faults.is_empty(), paths.first()) {
             let problem = "there is no certificate; a PEM file of it, and of its private key".into();
             found.faults.push(CertificateFault { file: path.clone(), problem });
         }
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = *known != texts;
-        *known = texts;
-        let mut shown = found.pairs;
+        let (mut shown, old) = (found.pairs, self.shown.load());
         if !found.faults.is_empty() {
             // An old certificate goes before one that is over, even if it is over itself: it has at least been good.
-            let old = self.shown.load();
             for pair in old.iter().chain(&found.untimely) {
                 let is_new = |name: &String| !shown.iter().any(|other: &Pair| other.names.contains(name));
                 if pair.names.iter().any(is_new) || shown.is_empty() {
@@ -79,6 +71,8 @@ impl Certificates {
                 }
             }
         }
+        // A file that is read while it is written changes nothing yet.
+        let changed = !shown.iter().map(Pair::identity).eq(old.iter().map(Pair::identity));
         self.shown.store(Arc::new(shown));
         Refreshed { faults: found.faults, changed }
     }
@@ -285,8 +279,12 @@ mod tests {
         let certificates = Certificates::default();
         assert!(refresh(&certificates, &paths).is_empty());
         fs::remove_file(folder.path().join("a.pem")).unwrap();
-        assert!(refresh(&certificates, &paths)[0].contains("there is no certificate"));
+        let refreshed = certificates.refresh(&paths, Timestamp::now());
+        assert!(refreshed.faults[0].problem.contains("there is no certificate"));
+        assert!(!refreshed.changed, "the same is shown");
         assert_eq!(certificates.list().len(), 1);
+        write(folder.path(), "b", &certificate(&["b.test"], 9));
+        assert!(certificates.refresh(&paths, Timestamp::now()).changed);
     }
 
     #[test]
@@ -294,9 +292,8 @@ mod tests {
         let certificates = Certificates::default();
         let missing = PathBuf::from("/nonexistent/a.pem");
         let refreshed = certificates.refresh(std::slice::from_ref(&missing), Timestamp::now());
-        assert!(refreshed.changed);
+        assert!(!refreshed.changed);
         assert_eq!(refreshed.faults[0].file, missing);
-        assert!(!certificates.refresh(&[missing], Timestamp::now()).changed);
         let (folder, paths) = folder();
         fs::write(folder.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
             .unwrap();
