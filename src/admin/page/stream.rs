@@ -24,8 +24,9 @@ use crate::admin::api::Status;
 /// Streams at once. A page is for a few people, and each stream has its HTML made every second.
 const MOST: usize = 16;
 const PACE: Duration = Duration::from_secs(1);
-/// A stream that says nothing for so long says that it is there: so that one whose reader is gone is noticed.
-const SILENCE: u32 = 15;
+/// A stream that had nothing to say so often says that it is there: whose reader has gone to another page is noticed then,
+/// and gives its place back.
+const SILENCE: u32 = 2;
 
 /// All streams.
 #[derive(Clone)]

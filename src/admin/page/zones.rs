@@ -72,7 +72,7 @@ fn state(zone: &Zone) -> String {
         ZoneState::Current if zone.warnings.is_empty() => ("good", "✓", "served", &zone.warnings),
         ZoneState::Current => ("good", "✓", "served, with warnings", &zone.warnings),
         ZoneState::Stale => ("warn", "!", "the last good one is served", &zone.errors),
-        ZoneState::Held => ("warn", "⏸", "a change is held until confirmed", &zone.held),
+        ZoneState::Held => ("warn", "‖", "a change is held until confirmed", &zone.held),
         ZoneState::Broken => ("bad", "✕", "not served: SERVFAIL", &zone.errors),
     };
     let mut html =
