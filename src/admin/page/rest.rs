@@ -8,8 +8,9 @@ use super::pools::clock;
 use super::text::{Safe, ago, count, short, until};
 use crate::admin::api::{Change, Status};
 
-/// Of each list so much.
+/// Of each list so much, and of what was taken last.
 const SOME: usize = 20;
+const TAKEN: usize = 5;
 
 /// Everything that somebody should look at.
 pub(super) fn alerts(status: &Status) -> String {
@@ -93,10 +94,10 @@ pub(super) fn files(status: &Status) -> String {
     );
     if let Some(taken) = reloads.taken {
         let _ = write!(html, "<p>Last change taken {}:</p><ul class=\"list\">", ago(Some(taken), now));
-        reloads.changed.iter().take(SOME).for_each(|change| changed(&mut html, change));
+        reloads.changed.iter().take(TAKEN).for_each(|change| changed(&mut html, change));
         html += "</ul>";
-        if reloads.changed.len() > SOME {
-            let _ = write!(html, "<p class=\"all\">And {} more.</p>", count(reloads.changed.len() - SOME, "zone"));
+        if reloads.changed.len() > TAKEN {
+            let _ = write!(html, "<p class=\"all\">And {} more.</p>", count(reloads.changed.len() - TAKEN, "zone"));
         }
     }
     let of_zones = status.zones.iter().flat_map(|zone| zone.errors.iter().chain(&zone.held));
