@@ -101,8 +101,13 @@ mod tests {
     #[test]
     fn sockets_are_claimed_by_address_and_kind() {
         let mut given = Given::default();
-        let ((one, one_fd), (other, other_fd)) = (udp(), udp());
-        let listener = TcpListener::bind(one).expect("the port is free by TCP");
+        let (other, other_fd) = udp();
+        // A port that is free by UDP need not be by TCP.
+        let both = || {
+            let (address, descriptor) = udp();
+            Some((address, descriptor, TcpListener::bind(address).ok()?))
+        };
+        let (one, one_fd, listener) = (0..100).find_map(|_| both()).expect("a port that is free by both");
         given.push(Some(Transport::Udp), one_fd.try_clone().expect("a copy")).expect("a socket");
         given.push(Some(Transport::Udp), one_fd).expect("a socket");
         given.push(Some(Transport::Quic), other_fd).expect("a socket");
