@@ -41,7 +41,7 @@ def main():
         tool(tally, [pathlib.Path(os.environ["INTEROP_WEB"]) / "bin" / "schemathesis", "run", kofn.admin + "/api/v1/openapi.json", "--url", kofn.admin,
                      # Not every string is a name: what a name is cannot be said in a schema.
                      "--exclude-checks", "positive_data_acceptance",
-                     "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "7", "--workers", "1"])
+                     "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "7", "--workers", "1"], cwd=folder)
     finally:
         kofn.stop()
     return tally.end()
