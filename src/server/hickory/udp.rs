@@ -13,7 +13,7 @@ use hickory_server::proto::op::SerialMessage;
 use socket2::Socket;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, unconstrained};
+use tokio::task::{JoinSet, unconstrained, yield_now};
 use tokio::time::sleep;
 
 use super::{Adapter, Said};
@@ -106,6 +106,8 @@ impl Door {
                 None => break,
             }
         }
+        // A socket is ready only once the runtime has looked, and the end may have come before its first look.
+        yield_now().await;
         for _ in 0..LAST {
             // The stream sends what it has before it receives.
             match unconstrained(self.stream.next()).now_or_never() {
