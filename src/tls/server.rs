@@ -45,10 +45,7 @@ pub struct Refreshed {
 impl Default for Certificates {
     /// None at all: handshakes fail until there are some.
     fn default() -> Self {
-        Self {
-            shown: ArcSwap::default(),
-            tickets: ring::Ticketer::new().expect("the system has randomness"),
-        }
+        Self { shown: ArcSwap::default(), tickets: ring::Ticketer::new().expect("the system has randomness") }
     }
 }
 
