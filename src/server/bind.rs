@@ -261,6 +261,10 @@ fn udp(address: SocketAddr, settings: &Settings) -> io::Result<Socket> {
 }
 
 /// Gives a socket the options that its door lives by, whoever has made it; says the size of its receive buffer.
+#[cfg_attr(
+    not(all(target_os = "linux", not(without_batch))),
+    expect(unused_variables, reason = "only sockets of the batch door need to know where they are bound")
+)]
 fn outfit(socket: &Socket, address: SocketAddr, settings: &Settings) -> io::Result<usize> {
     match settings.door {
         #[cfg(all(target_os = "linux", not(without_batch)))]

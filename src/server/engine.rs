@@ -71,6 +71,7 @@ impl Engine {
     }
 
     /// What it counts in.
+    #[cfg(all(target_os = "linux", not(without_batch)))]
     pub(super) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
