@@ -24,14 +24,6 @@ CROWD = int(ASKED_FOR or 1000)
 CROWD_BY_QUIC = CROWD if ASKED_FOR else 150   # aioquic takes a tenth of a second and more for each
 SLOW = 'idle = "2s"\nhandshake_time = "1s"\n'
 STEP = 0.2       # seconds between two octets of a client that dawdles
-SETTINGS = """listen_tls = ["127.0.0.1:0"]
-listen_https = ["127.0.0.1:0"]
-listen_quic = ["127.0.0.1:0"]
-[tls]
-certificates = ["certificates"]
-connections = 20000
-per_prefix = 20000
-"""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 EMPTY_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 # POST /dns-query of application/dns-message, each field a literal of HPACK; its body is still to come.
@@ -231,7 +223,7 @@ def main():
     for name, more in (("idle", 'idle = "10m"\nhandshakes = 6000\n'), ("slow", SLOW)):
         folder = peers.fresh(f"crowds/{name}")
         doors.certificate(folder / "certificates")
-        with peers.kofn(folder, {"example.test.": zone}, SETTINGS + more) as kofn:
+        with peers.kofn(folder, {"example.test.": zone}, doors.OPEN + more) as kofn:
             ports = doors.ports(kofn)
             if name == "idle":
                 check_idle(tally, kofn, ports)
