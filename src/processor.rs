@@ -144,6 +144,7 @@ mod tests {
 
     #[test]
     fn only_who_is_polite_yields_and_not_for_ever() {
+        let is_polite_itself = getpriority_process(None).expect("our own") >= POLITE;
         let pauses = |mut before: Option<Pace>| {
             PACE.set(before.take());
             (0..200_000).for_each(|_| pause());
@@ -158,10 +159,10 @@ mod tests {
             (polite.join().expect("a pace"), other.join().expect("a pace"))
         });
         assert!(polite.polite && !polite.given.is_zero());
-        assert!(!other.polite && other.given.is_zero());
+        assert!(is_polite_itself || (!other.polite && other.given.is_zero()));
         let given = Duration::from_secs(3600);
         let exhausted = pauses(Some(Pace { polite: true, last: Instant::now(), given }));
-        assert!(exhausted.given - given < Duration::from_secs(1), "only the time between two looks at the clock");
+        assert!(exhausted.given - given < GRACE * 10, "only the time between two looks at the clock");
     }
 
     #[test]
