@@ -49,26 +49,40 @@ pub(super) fn percent(text: &str) -> String {
 }
 
 async fn exchange(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
-    let failed = |error: hyper::Error| Failure::unavailable(format!("{}: {error}", socket.display()));
-    let stream = UnixStream::connect(socket).await.map_err(|error| explain(socket, &error))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "kofn")
-        .header("content-type", "application/json")
-        .body(Full::new(body))
-        .expect("a request of constants");
-    let response = sender.send_request(request).await.map_err(failed)?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
+    // What only reads may be asked again.
+    let mut tries = if method == Method::GET { TRIES } else { 1 };
+    let (status, body) = loop {
+        let stream = UnixStream::connect(socket).await.map_err(|error| explain(socket, &error))?;
+        let request = Request::builder()
+            .method(&method)
+            .uri(path)
+            .header("host", "kofn")
+            .header("content-type", "application/json")
+            .body(Full::new(body.clone()))
+            .expect("a request of constants");
+        tries -= 1;
+        match converse(stream, request).await {
+            Ok(answer) => break answer,
+            Err(_) if tries > 0 => {}
+            Err(error) => return Err(Failure::unavailable(format!("{}: {error}", socket.display()))),
+        }
+    };
     match status {
         StatusCode::OK => Ok(body),
         StatusCode::CONFLICT => Err(Failure::data(reason(&body))),
         _ => Err(Failure::unavailable(format!("the server says {status}: {}", reason(&body)))),
     }
 }
+
+async fn converse(stream: UnixStream, request: Request<Full<Bytes>>) -> hyper::Result<(StatusCode, Bytes)> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    Ok((response.status(), response.into_body().collect().await?.to_bytes()))
+}
+
+/// How often a server is asked that ends before it has answered: the one that takes its place has the same socket.
+const TRIES: usize = 3;
 
 /// Why the server refuses, in its words.
 fn reason(body: &[u8]) -> String {
