@@ -10,6 +10,7 @@
 mod alerts;
 mod certificates;
 mod drains;
+mod elsewhere;
 mod estate;
 mod leave;
 mod memory;

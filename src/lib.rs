@@ -13,7 +13,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | `wire` `net` `metrics` `tap` `health` `processor` `residency` | the vocabulary |
+//! | 0 | `wire` `net` `metrics` `tap` `health` `processor` `residency` `reach` | the vocabulary |
 //! | 1 | `config` `zone` `pool` `drain` `tls` | data that never changes once it is made |
 //! | 2 | `snapshot` `answer` `transfer` `simulate` `import` `export` | the world as it is served now, the protocol, zone transfers as messages, a crowd to try pools on, what other servers were told, and zones in the words of others; still pure |
 //! | 3 | `server` `probe` `reload` `announce` `admin` `alert` `scribe` | tasks with sockets, files and clocks; none knows another |
@@ -42,6 +42,7 @@ pub mod pool;
 pub mod privileges;
 pub mod probe;
 pub mod processor;
+pub mod reach;
 pub mod reload;
 pub mod replicate;
 pub mod residency;

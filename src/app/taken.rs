@@ -13,13 +13,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::Socket;
 use tracing::{info, warn};
 
+use super::elsewhere::Elsewhere;
 use super::estate::Inherited;
 use super::{BuildError, certificates};
 use crate::admin::{self, Control, api};
 use crate::config::Settings;
 use crate::handover::{self, Heir};
 use crate::privileges::{self, Account, Files};
-use crate::reload::{self, SettingsSource};
+use crate::reload::SettingsSource;
 use crate::server::{self, Bound};
 use crate::supervisor;
 
@@ -73,8 +74,7 @@ impl Taken {
         privileges::drop_capabilities()?;
         let control = control.map_or_else(|| Control::bind(&settings.state), Ok)?;
         let giver = inherited.giver.map_or_else(|| handover::listen(&settings.state), Ok).map_err(BuildError::State)?;
-        let files = Files::of(settings, &source.file(), runs_commands(settings));
-        let in_force = privileges::confine(&settings.sandbox, &files)?;
+        let in_force = privileges::confine(&settings.sandbox, || files(settings, &source.file()))?;
         let privileges = api::Privileges {
             user: privileges::own_name(),
             no_new_privileges: rustix::thread::no_new_privs().unwrap_or_default(),
@@ -102,13 +102,12 @@ fn tell(settings: &Settings, bound: &Bound, admin: Option<&TcpListener>) {
     }
 }
 
-/// Whether anything is ever run: a command that is told of alerts, or one of a check. The policies are looked at as text here;
-/// what they mean is read later, and a word too many costs nothing but a right that is not used.
-fn runs_commands(settings: &Settings) -> bool {
-    let has_exec = |policy: &Path| std::fs::read_to_string(policy).is_ok_and(|text| text.contains("exec"));
-    settings.alert.command.is_some()
-        || reload::list(&settings.zones)
-            .is_ok_and(|listing| listing.sources.values().any(|source| has_exec(&source.policy())))
+/// What is read, written and run from now on. Anything is run only for a check or an alert.
+fn files(settings: &Settings, file: &Path) -> Files {
+    let Elsewhere { read, commands, .. } = Elsewhere::of(settings, file);
+    let mut files = Files::of(settings, file, commands || settings.alert.command.is_some());
+    files.read.extend(read);
+    files
 }
 
 /// Each connection and each probe under way takes a file descriptor. The soft limit is often 1024, for programs that use

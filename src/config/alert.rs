@@ -108,7 +108,10 @@ fn url(item: &Item<'_>) -> Option<Uri> {
 fn authorities(item: &Item<'_>) -> Option<Authorities> {
     match Authorities::load(&path(item)?) {
         Ok(authorities) => Some(authorities),
-        Err(error) => item.wrong_as(error, "a file of certificates in PEM, relative to this file or absolute"),
+        Err(error) => {
+            let expected = error.remedy("a file of certificates in PEM, relative to this file or absolute");
+            item.wrong_as(&error, expected)
+        }
     }
 }
 

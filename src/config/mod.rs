@@ -20,6 +20,7 @@ mod door;
 mod drains;
 mod encrypted;
 mod fault;
+mod named;
 mod policy;
 mod pool;
 mod primary;
@@ -43,6 +44,7 @@ pub use door::Door;
 pub use drains::{read_drains, read_duration};
 pub use encrypted::Encrypted;
 pub use fault::{Fault, Place, Severity};
+pub use named::named_files;
 pub use policy::{PoolConfig, ZonePolicy};
 pub use pool::PoolTransfer;
 pub use primary::{Primary, PrimaryTls};
@@ -62,11 +64,14 @@ use fault::Faults;
 use reader::{Keys, Section};
 use toml::de::DeTable;
 
+use crate::reach;
+
 /// Reads a file of text; why it could not be read is a fault of the whole file.
 fn read_file(path: &Path) -> Result<String, Vec<Fault>> {
     fs::read_to_string(path).map_err(|error| {
         let place = Place { file: path.to_owned(), line: 0, column: 0, key: String::new() };
-        vec![Fault { severity: Severity::Error, ..place.warning(error.to_string(), "a file of text that can be read") }]
+        let expected = reach::remedy(path, &error, "a file of text that can be read");
+        vec![Fault { severity: Severity::Error, ..place.warning(error.to_string(), expected) }]
     })
 }
 

@@ -77,7 +77,7 @@ fn primary(section: &Section<'_>) -> Option<Primary> {
             Ok(authorities) => Trust::Authorities(authorities),
             Err(error) => {
                 let item = section.item(CA.name).unwrap_or_else(|| section.whole());
-                return item.wrong_as(error, "a file of PEM certificates");
+                return item.wrong_as(&error, error.remedy("a file of PEM certificates"));
             }
         },
     };

@@ -9,6 +9,7 @@ use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
 use super::reader::{Item, Key, Section, keys};
 use super::value::{boolean, path, text, word};
+use crate::reach;
 use crate::wire::{Name, NameRef};
 
 /// The HMAC of a TSIG key (RFC 8945 section 6).
@@ -158,7 +159,7 @@ fn read_secret<T>(
                 Err(error) => {
                     return item.wrong_as(
                         format_args!("{}: {error}", path.display()),
-                        "a file that the user of the server can read",
+                        reach::remedy(&path, &error, "a file that the user of the server can read"),
                     );
                 }
             }

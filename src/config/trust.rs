@@ -1,5 +1,6 @@
 //! Whose certificates are believed: the keys `ca` and `verify`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use data_encoding::HEXLOWER;
 use sha1::{Digest, Sha1};
 
 use super::reader::Item;
+use crate::reach;
 
 /// Whose certificates a connection by TLS believes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,6 +45,16 @@ pub enum AuthoritiesError {
     /// It is something else.
     #[error("{} holds no certificate", .0.display())]
     Empty(PathBuf),
+}
+
+impl AuthoritiesError {
+    /// What would be right: a way past the sandbox when it keeps the file closed, else `otherwise`.
+    pub(super) fn remedy(&self, otherwise: &'static str) -> Cow<'static, str> {
+        match self {
+            Self::Read { file, error } => reach::remedy(file, error, otherwise),
+            Self::Empty(_) => otherwise.into(),
+        }
+    }
 }
 
 impl Authorities {
@@ -91,5 +103,6 @@ impl fmt::Display for Trust {
 pub(super) fn authorities(item: &Item<'_>) -> Option<Authorities> {
     let expected = "the path of a file with certificates as PEM";
     let Some(path) = item.as_str().filter(|path| !path.is_empty()) else { return item.wrong(expected) };
-    Authorities::load(&item.folder().join(path)).map_or_else(|error| item.wrong_as(error, expected), Some)
+    Authorities::load(&item.folder().join(path))
+        .map_or_else(|error| item.wrong_as(&error, error.remedy(expected)), Some)
 }

@@ -1,7 +1,8 @@
 //! Which files and ports are left to the process: a Landlock ruleset.
 //!
 //! ```text
-//! read    the folder of kofn.toml, the zones and the folder above them, certificates, [sandbox] read; /etc, /usr, /proc/self
+//! read    the folder of kofn.toml, the zones and the folder above them, what these lead to elsewhere, certificates,
+//!         [sandbox] read; /etc, /usr, /proc/self
 //! write   the state folder, the folders of the query log and of dnstap, [sandbox] write, /dev/null; /tmp where commands are run
 //! run     what may be read, where commands are run
 //! ports   no TCP port is listened on any more; signals and abstract sockets do not leave the process and its children
@@ -18,6 +19,7 @@ use landlock::{
 };
 
 use crate::config::Settings;
+use crate::reach;
 
 /// What the process works with.
 #[derive(Debug, Default)]
@@ -104,11 +106,16 @@ impl Files {
             }
             created = created.add_rule(PathBeneath::new(place, access))?;
         }
-        Ok(match created.restrict_self()?.ruleset {
+        let enforcement = match created.restrict_self()?.ruleset {
             RulesetStatus::FullyEnforced => Enforcement::Whole,
             RulesetStatus::PartiallyEnforced => Enforcement::Partly,
             RulesetStatus::NotEnforced => Enforcement::Off,
-        })
+        };
+        if enforcement != Enforcement::Off {
+            let own = self.read.iter().chain(&self.write).map(PathBuf::as_path);
+            reach::limit_to(SYSTEM.iter().chain(&DEVICES).map(Path::new).chain(own));
+        }
+        Ok(enforcement)
     }
 }
 

@@ -43,11 +43,11 @@ pub struct InForce {
     pub commands: bool,
 }
 
-/// Shuts the process in, as far as the settings say and the kernel can.
+/// Shuts the process in, as far as the settings say and the kernel can; `files` are asked for when it comes to that.
 ///
 /// # Errors
 /// When the sandbox is required and is not whole.
-pub fn confine(sandbox: &Sandbox, files: &Files) -> Result<InForce, SandboxError> {
+pub fn confine(sandbox: &Sandbox, files: impl FnOnce() -> Files) -> Result<InForce, SandboxError> {
     let mut in_force = InForce { landlock: Enforcement::Off, seccomp: false, commands: true };
     if sandbox.mode == SandboxMode::Off {
         info!("sandbox off, as [sandbox] says");
@@ -61,6 +61,7 @@ pub fn confine(sandbox: &Sandbox, files: &Files) -> Result<InForce, SandboxError
             Ok(())
         }
     };
+    let files = files();
     match files.enforce() {
         Ok(Enforcement::Off) => missing("this kernel has no Landlock: files are not closed to the server".into())?,
         Ok(enforced) => in_force.landlock = enforced,

@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::StatusRanges;
+use crate::reach;
 #[cfg(feature = "encrypted")]
 use crate::tls::{ClientError, HandshakeError};
 use crate::wire::{Rcode, Type};
@@ -62,7 +63,7 @@ pub(super) enum Failure {
     #[error("the answer is {found}, expected {expected}")]
     Answer { found: String, expected: String },
     /// The command was not started.
-    #[error("{} cannot be run: {}", program.display(), words(error))]
+    #[error("{} cannot be run: {}{}", program.display(), words(error), way_out(program, error))]
     NotRun { program: PathBuf, error: io::Error },
     /// The command has ended otherwise than with 0.
     #[error("{ending}{}", said.as_ref().map_or_else(String::new, |said| format!(": {said}")))]
@@ -113,8 +114,9 @@ impl Failure {
         const OURS: [i32; 6] =
             [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
         match self {
-            // The sandbox of a server that had no commands to run when it started.
+            // The sandbox of a server that had no commands to run when it started, or not this one.
             Self::NotRun { error, .. } if error.raw_os_error() == Some(libc::EPERM) => true,
+            Self::NotRun { program, error } if reach::closed(program, error).is_some() => true,
             Self::Connection(error) | Self::NotRun { error, .. } => {
                 error.raw_os_error().is_some_and(|code| OURS.contains(&code))
             }
@@ -163,6 +165,12 @@ fn words(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// What would let the program be run, if the sandbox keeps it closed.
+fn way_out(program: &Path, error: &io::Error) -> String {
+    let remedy = reach::remedy(program, error, "");
+    if remedy.is_empty() { String::new() } else { format!("; {remedy}") }
 }
 
 #[cfg(test)]

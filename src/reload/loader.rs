@@ -20,6 +20,7 @@ use super::stamp::{Stamp, Stamps};
 use super::standing::{Look, Looks, Overview, Pass, Standing};
 use super::watch::Interest;
 use crate::config::{Settings, ZonePolicy};
+use crate::reach;
 use crate::snapshot::{Publisher, ZoneSource};
 use crate::wire::Name;
 
@@ -90,7 +91,8 @@ impl Loader {
             Ok(listing) => listing,
             // What is served goes on being served: a folder that is gone is no wish to end all zones.
             Err(error) => {
-                let message = format!("the zones folder cannot be read: {error}");
+                let expected = reach::remedy(&self.folder, &error, "one that the user of the server can read");
+                let message = format!("the zones folder cannot be read: {error}; {expected}");
                 self.tell_folder_faults(vec![Fault::whole(Severity::Error, &self.folder, message)]);
                 return self.conclude(Vec::new(), begun);
             }

@@ -14,6 +14,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use x509_parser::prelude::X509Certificate;
 
+use crate::reach;
+
 /// A certificate chain with its key.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
@@ -61,19 +63,22 @@ pub(super) fn read(paths: &[PathBuf]) -> Vec<Text> {
     for path in paths {
         match files(path) {
             Ok(files) => texts.extend(files.into_iter().map(|file| {
-                let octets = fs::read(&file).map_err(|error| words(&error));
+                let octets = fs::read(&file).map_err(|error| words(&file, &error));
                 (file, octets)
             })),
-            Err(error) => texts.push((path.clone(), Err(words(&error)))),
+            Err(error) => texts.push((path.clone(), Err(words(path, &error)))),
         }
     }
     texts
 }
 
 /// Root has read them at the start, perhaps; whoever renews them is to know what has changed since.
-fn words(error: &io::Error) -> String {
+fn words(path: &Path, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "the user that the server runs as may not read it; one that it may".into(),
+        io::ErrorKind::PermissionDenied => {
+            let user = "the user that the server runs as may not read it; one that it may";
+            reach::remedy(path, error, user).into_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -18,6 +18,7 @@
 //! simulate    what a crowd does to a pool, against what must hold for every crowd
 //! chaos       fifty backends that die, hang, flap and come back, and the answers meanwhile
 //! spread      the worst overload against the optimum, and what holds for every ring
+//! sandbox     what it leaves to be read, and the words of what it refuses
 //! scenarios   transcripts of what the engine answers, and garbage: broken queries
 //! zone_text   what is printed reads back, and the `domain` crate reads the same octets
 //! ```
@@ -42,6 +43,8 @@ mod limits;
 mod probing;
 mod reload;
 mod restart;
+#[cfg(feature = "encrypted")]
+mod sandbox;
 mod scenarios;
 mod secondaries;
 mod serve;

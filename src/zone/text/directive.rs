@@ -10,6 +10,7 @@ use super::loader::{Head, Loader, Source, read_owner, read_regular};
 use super::rdata::read_rdata;
 use super::scanner::{Scanner, Token};
 use super::value::seconds;
+use crate::reach;
 use crate::wire::NameRef;
 
 impl Loader<'_> {
@@ -74,7 +75,10 @@ impl Loader<'_> {
         self.files.push(path.as_path().into());
         let text = match read_regular(&path) {
             Ok(text) => text,
-            Err(error) => return refuse(format!("{}: {error}", path.display()), "a readable file"),
+            Err(error) => {
+                let expected = reach::remedy(&path, &error, "a readable file");
+                return Err(Blame::new(name.spot, format!("{}: {error}", path.display()), expected));
+            }
         };
         self.open.push(canonical);
         self.read(&text, file, origin);

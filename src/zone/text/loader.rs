@@ -12,6 +12,7 @@ use super::scanner::{Scanner, Token};
 use super::value::seconds;
 use super::{Limits, Loaded};
 use crate::processor;
+use crate::reach;
 use crate::wire::{Class, Name, NameRef, Type};
 use crate::zone::octets::Octets;
 use crate::zone::record_types::is_data;
@@ -26,7 +27,11 @@ pub(super) fn read_file(path: &Path, apex: Option<&Name>, limits: &Limits, told:
         }
         Err(error) => {
             let found = format!("a file that cannot be read: {error}");
-            loader.fault(0, Severity::Error, Blame::new(WHOLE_FILE, found, "a readable zone file"));
+            loader.fault(
+                0,
+                Severity::Error,
+                Blame::new(WHOLE_FILE, found, reach::remedy(path, &error, "a readable zone file")),
+            );
         }
     }
     loader.finish()

@@ -16,6 +16,7 @@
 mod directive;
 mod fault;
 mod generate;
+mod included;
 mod loader;
 mod location;
 mod mnemonic;
@@ -30,6 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use fault::{Fault, Faults, Severity, Spot};
+pub use included::included;
 pub use print::{print, print_rdata};
 
 use super::Records;
