@@ -60,11 +60,11 @@ const OPTIONS: [&[u8]; 4] = [
 ];
 
 /// A server with every door, and what its clients trust.
-struct Doors {
-    server: Server,
-    tls: SocketAddr,
-    https: SocketAddr,
-    quic: SocketAddr,
+pub(super) struct Doors {
+    pub(super) server: Server,
+    pub(super) tls: SocketAddr,
+    pub(super) https: SocketAddr,
+    pub(super) quic: SocketAddr,
     roots: RootCertStore,
 }
 
@@ -77,7 +77,7 @@ fn certificate() -> (String, CertificateDer<'static>) {
 }
 
 impl Doors {
-    fn open(more: &str) -> Self {
+    pub(super) fn open(more: &str) -> Self {
         Self::open_with(more, "")
     }
 
@@ -105,7 +105,7 @@ impl Doors {
         Self { server, tls, https, quic, roots }
     }
 
-    fn client(&self, protocol: &[u8]) -> ClientConfig {
+    pub(super) fn client(&self, protocol: &[u8]) -> ClientConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let mut config = builder.expect("TLS 1.3").with_root_certificates(self.roots.clone()).with_no_client_auth();
@@ -118,7 +118,7 @@ impl Doors {
     }
 }
 
-async fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+pub(super) async fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(address).await.expect("a connection");
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::clone(client)).connect(name, stream).await.expect("a handshake")
@@ -157,7 +157,10 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }
 
-async fn by_frames(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) async fn by_frames(
+    mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin,
+    queries: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
     let mut replies = Vec::new();
     for some in queries.chunks(20) {
         let octets: Vec<u8> = some.iter().flat_map(|query| framed(query)).collect();
@@ -175,7 +178,7 @@ async fn by_https(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
     by_http(doors.connect(doors.https, b"h2").await, queries).await
 }
 
-async fn by_http(stream: TlsStream<TcpStream>, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) async fn by_http(stream: TlsStream<TcpStream>, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
     tokio::spawn(connection);
     let mut replies = Vec::new();
@@ -212,14 +215,14 @@ async fn by_http(stream: TlsStream<TcpStream>, queries: &[Vec<u8>]) -> Vec<Vec<u
 }
 
 async fn by_quic(doors: &Doors, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    by_quic_as(doors, doors.client(b"doq"), queries).await
+    by_quic_as(doors.quic, doors.client(b"doq"), queries).await
 }
 
-async fn by_quic_as(doors: &Doors, client: ClientConfig, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) async fn by_quic_as(quic: SocketAddr, client: ClientConfig, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(client).expect("TLS 1.3");
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
-    let connection = endpoint.connect(doors.quic, "localhost").expect("begun").await.expect("a connection");
+    let connection = endpoint.connect(quic, "localhost").expect("begun").await.expect("a connection");
     let mut replies = Vec::new();
     for query in queries {
         let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
@@ -232,7 +235,7 @@ async fn by_quic_as(doors: &Doors, client: ClientConfig, queries: &[Vec<u8>]) ->
     replies
 }
 
-fn by_udp(address: SocketAddr, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn by_udp(address: SocketAddr, queries: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let ask = |query: &Vec<u8>| {
@@ -430,7 +433,7 @@ async fn sessions_are_resumed_on_each_door() {
             match door {
                 "tls" => drop(by_frames(connect(doors.tls, &client).await, &query).await),
                 "https" => drop(by_http(connect(doors.https, &client).await, &query).await),
-                _ => drop(by_quic_as(&doors, (*client).clone(), &query).await),
+                _ => drop(by_quic_as(doors.quic, (*client).clone(), &query).await),
             }
         }
         assert_eq!(looks.at.load(Ordering::Relaxed), 1, "{door} has not gone on with the session");

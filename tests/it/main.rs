@@ -4,6 +4,7 @@
 //! doors    every transport gives the same replies; certificates, half handshakes, proxies
 //! serve    the shipped zones, answered          reload     files that change under it
 //! health   backends that die and come back      cli        each command, its print and its exit code
+//! restart  one process takes over from another, and every door with it
 //! stop     signals, crashes                     layers     the import table of docs/architecture.md over src/
 //! limits   what one network may take, and who may ask
 //! taps     single queries, for collectors and in the log
@@ -43,6 +44,8 @@ mod limits;
 mod probing;
 mod reload;
 mod restart;
+#[cfg(feature = "encrypted")]
+mod restart_doors;
 #[cfg(feature = "encrypted")]
 mod sandbox;
 mod scenarios;

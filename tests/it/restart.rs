@@ -66,11 +66,11 @@ fn pid(server: &Server) -> u64 {
 }
 
 /// A process that a restart has started: the harness knows the first one alone.
-struct Restarted(u64);
+pub(super) struct Restarted(pub(super) u64);
 
 impl Restarted {
     /// The process that serves now.
-    fn of(server: &Server) -> Self {
+    pub(super) fn of(server: &Server) -> Self {
         Self(pid(server))
     }
 }

@@ -38,7 +38,7 @@ const SEND_WINDOW: u64 = 4 * FRAME as u64;
 const UNPROVEN: usize = 16;
 /// How long clients may take for their last replies when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long queries that are being answered may take then.
+/// How long queries that are being answered may take then, and clients that have just come for their first one.
 const STREAMS_PATIENCE: Duration = Duration::from_secs(1);
 /// Error codes of RFC 9250 section 4.3.
 const NO_ERROR: VarInt = VarInt::from_u32(0);
@@ -61,9 +61,12 @@ struct Door {
     limit: Arc<Limit>,
     handshakes: Arc<Semaphore>,
     config: Rc<Config>,
-    /// How many queries are being answered.
+    /// How many queries are being answered, and how many connections have none yet.
     under_way: Rc<watch::Sender<usize>>,
 }
+
+/// A query that is being answered, or is about to come on a new connection. It counts until it is dropped.
+struct UnderWay(Rc<watch::Sender<usize>>);
 
 impl Worker {
     pub(super) fn new(
@@ -107,10 +110,12 @@ impl Worker {
             }
             // The error is that the other end was dropped.
             let _ = stop.changed().await;
+            // Who begins now is not heard, and begins again with the next process; who has begun may ask.
+            endpoints.iter().for_each(|endpoint| endpoint.set_server_config(None));
+            tokio::task::yield_now().await;
             // What was asked is answered before its connection ends.
             let _ = timeout(STREAMS_PATIENCE, door.under_way.subscribe().wait_for(|streams| *streams == 0)).await;
             for endpoint in &endpoints {
-                endpoint.set_server_config(None);
                 endpoint.close(NO_ERROR, b"");
                 let _ = timeout(STOP_PATIENCE, endpoint.wait_idle()).await;
             }
@@ -152,17 +157,29 @@ impl Door {
                 continue;
             };
             self.desk.borrow().event(ConnectionEvent::Accepted);
-            tokio::task::spawn_local(self.clone().open(incoming, bound, handshake, place));
+            let first = self.begin();
+            tokio::task::spawn_local(self.clone().open(incoming, bound, (handshake, place), first));
         }
     }
 
-    async fn open(self, incoming: Incoming, bound: SocketAddr, handshake: OwnedSemaphorePermit, place: Place) {
+    fn begin(&self) -> UnderWay {
+        self.under_way.send_modify(|queries| *queries += 1);
+        UnderWay(Rc::clone(&self.under_way))
+    }
+
+    async fn open(
+        self,
+        incoming: Incoming,
+        bound: SocketAddr,
+        (handshake, place): (OwnedSemaphorePermit, Place),
+        first: UnderWay,
+    ) {
         let shaken = timeout(self.config.handshake_time, async { incoming.accept()?.await }).await;
         drop(handshake);
         match shaken {
             Ok(Ok(connection)) => {
                 self.desk.borrow().event(ConnectionEvent::HandshakeDone);
-                self.converse(connection, bound).await;
+                self.converse(connection, bound, first).await;
             }
             _ => self.desk.borrow().event(ConnectionEvent::HandshakeFailed),
         }
@@ -171,8 +188,8 @@ impl Door {
     }
 
     /// Answers stream by stream, until the client ends the connection or asks nothing for too long.
-    async fn converse(&self, connection: Connection, bound: SocketAddr) {
-        let last_query = Rc::new(Cell::new(Instant::now()));
+    async fn converse(&self, connection: Connection, bound: SocketAddr, first: UnderWay) {
+        let (last_query, mut first) = (Rc::new(Cell::new(Instant::now())), Some(first));
         loop {
             let end = last_query.get() + self.config.idle;
             match timeout_at(end, connection.accept_bi()).await {
@@ -184,11 +201,10 @@ impl Door {
                         last_query: Rc::clone(&last_query),
                         idle: self.config.idle,
                     };
-                    let under_way = Rc::clone(&self.under_way);
+                    let under_way = first.take().unwrap_or_else(|| self.begin());
                     tokio::task::spawn_local(async move {
-                        under_way.send_modify(|streams| *streams += 1);
                         exchange.serve(send, receive).await;
-                        under_way.send_modify(|streams| *streams -= 1);
+                        drop(under_way);
                     });
                 }
                 Ok(Err(_)) => return,
@@ -199,6 +215,12 @@ impl Door {
         }
         self.desk.borrow().event(ConnectionEvent::Idle);
         connection.close(NO_ERROR, b"");
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|queries| *queries -= 1);
     }
 }
 
@@ -248,6 +270,8 @@ impl Exchange {
         };
         if sent {
             let _ = send.finish();
+            // What the client has not acknowledged would be lost with the connection.
+            let _ = timeout(self.idle, send.stopped()).await;
         } else {
             let _ = send.reset(NO_ERROR);
         }
