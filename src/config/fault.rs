@@ -107,10 +107,12 @@ impl<'a> Faults<'a> {
         self.text.get(span).unwrap_or_default()
     }
 
-    /// The warnings when the file can be used, all faults when it cannot; in the order of the text.
+    /// The warnings when the file can be used, all faults when it cannot; in the order of the text, and each once, though
+    /// some keys are read twice.
     pub(super) fn finish(self) -> Result<Vec<Fault>, Vec<Fault>> {
         let mut faults = self.list.into_inner();
         faults.sort_by_key(|fault| (fault.line, fault.column));
+        faults.dedup();
         if faults.iter().any(|fault| fault.severity == Severity::Error) { Err(faults) } else { Ok(faults) }
     }
 }

@@ -175,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_is_told_once_however_often_its_key_is_read() {
+        let faults = parse(
+            "[check.web]\ntype = \"http\"\ntimeout = \"x\"\nfast_interval = \"x\"\n[check.port]\ntype = \"tcp\"\nport = \"x\"\n\
+             [pool.www]\ncheck = \"web\"\nttl_min = \"x\"\n[pool.ns]\ncheck = \"port\"\n[pool.a]\ncheck = \"port\"\n",
+        );
+        let faults = faults.expect_err("four faults");
+        assert_eq!(faults.len(), 4, "{faults:?}");
+    }
+
+    #[test]
     fn an_empty_pool_is_the_default_policy() {
         let policy = parse("[pool.www]").unwrap();
         let pool = &policy.pools[&name("www.example.test")];
