@@ -4,7 +4,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::harness::{Scratch, Server, zone_text};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "check",
     "query",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 16] = [
     "health",
     "explain",
     "reload",
+    "restart",
     "drain",
     "undrain",
     "transfer",
