@@ -147,8 +147,7 @@ def start_kofn(folder, zones, cpus, policies):
         os.symlink(path, folder / "zones" / f"{apex}.zone")
     for apex, policy in policies.items():
         (folder / "zones" / f"{apex}.toml").write_text(policy)
-    # The files lie elsewhere, behind links.
-    (folder / "kofn.toml").write_text('workers = 1\n[sandbox]\nmode = "off"\n')
+    (folder / "kofn.toml").write_text("workers = 1\n")
     argv = [os.environ["KOFN"], "serve", "--config", "kofn.toml", "--listen", f"{LOOPBACK}:0", "--zones", "zones",
             "--state", "state", "--admin", "off"]
     return Kofn("kofn", folder, argv, 0, cpus)

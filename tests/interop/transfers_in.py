@@ -256,8 +256,7 @@ def check_tls(tally):
         (folder / "zones" / f"{APEX}.toml").write_text(f"[transfer]\nfrom = [{{ {text} }}]\n")
 
     policy(primary.authority, "ns.test")
-    # The authority lies in the folder of the primary, where kofn has nothing else to read.
-    kofn = peers.Kofn(folder, f'[sandbox]\nread = ["{primary.folder}"]\n', port=port)
+    kofn = peers.Kofn(folder, port=port)
     try:
         tally.check(await_serial(kofn, APEX, 1), f"by TLS: the zone does not come:\n{kofn.log[-2000:]}\n{primary.server.log[-1000:]}")
         tally.check(not secondaries.zone(primary.own_port, APEX), "by TLS: BIND gives the zone plainly, too")
