@@ -6,9 +6,9 @@
 //! links in the folders of zones and certificates ───┘
 //! ```
 //!
-//! A hundred thousand zones are looked at in the time of three or four system calls each: the types of files come with their
-//! names, only links are followed, and of a zone file only the head is looked at. What comes later, or stands further down,
-//! is refused, with words that say by whom (`reach`).
+//! A hundred thousand zones must not hold up the start: the types of files come with their names, only links are followed, at
+//! two system calls each, and zone files are opened only where there are not that many, and no further than their heads. What
+//! is overlooked, and what comes later, is refused with words that say by whom (`reach`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::reload::{POLICY_ENDING, ZONE_ENDING};
 use crate::zone::text;
 
 /// What was found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Elsewhere {
     /// Folders that are read, and files whose folder is the root.
     pub(super) read: BTreeSet<PathBuf>,
@@ -28,12 +28,17 @@ pub(super) struct Elsewhere {
     /// The folders that were seen, as they were named.
     seen: BTreeSet<PathBuf>,
     included: BTreeSet<PathBuf>,
+    /// Room for the head of a zone file; none where zone files are too many to be opened.
+    head: Box<[u8]>,
 }
 
 impl Elsewhere {
     /// Looks at what these settings, read from `file`, name.
     pub(super) fn of(settings: &Settings, file: &Path) -> Self {
-        let mut found = Self::default();
+        let is_few = fs::read_dir(&settings.zones).is_ok_and(|entries| entries.take(OPENED + 1).count() <= OPENED);
+        let head = vec![0; if is_few { HEAD } else { 0 }].into();
+        let (read, seen, included) = Default::default();
+        let mut found = Self { read, commands: false, seen, included, head };
         found.follow(file);
         found.named(file, &fs::read_to_string(file).unwrap_or_default());
         found.seen.insert(settings.zones.clone());
@@ -55,7 +60,7 @@ impl Elsewhere {
         if is_link {
             self.follow(path);
         }
-        if is(ZONE_ENDING) {
+        if is(ZONE_ENDING) && !self.head.is_empty() {
             self.includes(path);
         } else if is(POLICY_ENDING) {
             // Who reads it later says what is wrong with it.
@@ -72,8 +77,8 @@ impl Elsewhere {
 
     /// What a zone file includes, and what that includes.
     fn includes(&mut self, file: &Path) {
-        for path in text::included(file).unwrap_or_default() {
-            if self.included.len() < INCLUDED && self.included.insert(path.clone()) {
+        for path in text::included(file, &mut self.head).unwrap_or_default() {
+            if self.included.len() < OPENED && self.included.insert(path.clone()) {
                 self.follow(&path);
                 self.includes(&path);
             }
@@ -90,7 +95,8 @@ impl Elsewhere {
             }
             ways.push(target);
         }
-        if let Some(folder) = ways.pop_if(|last| last.is_dir()) {
+        let is_of_zone = path.extension().is_some_and(|ending| ending == ZONE_ENDING || ending == POLICY_ENDING);
+        if let Some(folder) = ways.pop_if(|last| !is_of_zone && last.is_dir()) {
             self.read.extend(folder.canonicalize());
             return;
         }
@@ -132,5 +138,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// As many as the kernel follows.
 const LINKS: usize = 40;
-/// So many files that are included are looked at, of all zones together.
-const INCLUDED: usize = 10_000;
+/// Octets of a zone file that are looked at: includes stand at its head, as a rule, and whole zones may be large.
+const HEAD: usize = 64 << 10;
+/// In a folder with more files than this no zone file is opened; and so many are opened at most that others include.
+const OPENED: usize = 10_000;

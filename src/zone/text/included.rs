@@ -7,16 +7,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The files that stand behind `$INCLUDE` in the first 64 KiB of the file at `path`, in their order. They need not exist, and
-/// may be too many: text in parentheses or quotes may look like a directive.
+/// The files that stand behind `$INCLUDE` in as much of the file at `path` as fits into `head`, in their order. They need not
+/// exist, and may be too many: text in parentheses or quotes may look like a directive.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn included(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut head = [0; HEAD];
+pub fn included(path: &Path, head: &mut [u8]) -> io::Result<Vec<PathBuf>> {
     // Whoever opens a pipe would wait for its other end.
     let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let octets = file.read(&mut head)?;
+    let octets = file.read(head)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(names(&head[..octets]).map(|name| folder.join(OsStr::from_bytes(name))).collect())
 }
@@ -35,8 +34,6 @@ fn names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 const DIRECTIVE: &[u8] = b"$INCLUDE";
-/// Includes stand at the head of a file, as a rule, and whole zones may be large.
-const HEAD: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +52,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("a.zone");
         std::fs::write(&file, "$INCLUDE sub/a.inc\n$INCLUDE /b.inc").expect("a file");
-        assert_eq!(included(&file).expect("text"), [folder.path().join("sub/a.inc"), "/b.inc".into()]);
-        assert!(included(&folder.path().join("gone")).is_err());
+        let found = |head: &mut [u8]| included(&file, head).expect("text");
+        assert_eq!(found(&mut [0; 100]), [folder.path().join("sub/a.inc"), "/b.inc".into()]);
+        assert_eq!(found(&mut [0; 20]), [folder.path().join("sub/a.inc")], "no more than fits");
+        assert!(included(&folder.path().join("gone"), &mut []).is_err());
     }
 }
