@@ -181,7 +181,7 @@ thousand/s, CPU and busy are at saturation: the median of the rounds. Latency is
 UDP at 50,000 queries a second, by TCP with one query under way. All mixes and servers take about eleven minutes. The ratio is the median of the rounds' ratios, with their range.
 A server that is less than 0.95 busy was not saturated: then its figure is the generator's limit, and "by CPU time", the
 peer's CPU time a query over kofn's, says what their cores could do. Fresh source ports
-need the right to raw sockets (root). Everything stays on loopback; programs, zones and logs are in target/peers.""")
+need a network of one's own, which `benches/peers/apart` makes (root, or user namespaces). Programs, zones and logs are in target/peers.""")
     parser.add_argument("--mixes", default=",".join(MIXES), help="which, separated by commas (all)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"which, separated by commas ({','.join(PEERS)})")
     parser.add_argument("--rounds", type=int, default=3, help="how often each server is measured in each mix (3)")

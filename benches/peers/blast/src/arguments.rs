@@ -17,14 +17,14 @@ blast --server ADDRESS:PORT --queries FILE [OPTIONS]
   --edns           with EDNS, payload 1232
   --do             and with DO
   --cookie         with EDNS and a cookie of eight octets
-  --mode fresh     UDP, neighbouring queries from different ports, at saturation (the default); needs raw sockets
+  --mode fresh     UDP, neighbouring queries from different ports, at saturation (the default); by `apart`
   --mode flows     UDP, few ports, queries in trains (UDP_SEGMENT), at saturation
   --joined         and replies as the kernel joins them (UDP_GRO)
   --mode rate=N    UDP, N queries a second at even distances, from different ports; latency counts from when each was due
   --mode tcp       pipelined queries over some connections
   --mode tcp-once  a connection for each query
-  --sockets N      sockets or connections (64 fresh, 4 flows, 64 rate, 8 tcp and tcp-once)
-  --window N       queries under way on each (3 fresh, 48 flows, 16 tcp)
+  --sockets N      sockets or connections (8 fresh, 4 flows, 64 rate, 8 tcp and tcp-once)
+  --window N       queries under way on each (24 fresh, 48 flows, 16 tcp)
   --secs S         measured seconds (2), after --warm S seconds (0.3)
   --pids A,B       adds their CPU time in the measured seconds
   --cpu N          runs on this core
@@ -129,7 +129,7 @@ impl Arguments {
             return Err("--server and --queries are needed".into());
         }
         let (sockets, window) = match read.mode {
-            Mode::Fresh => (64, 3),
+            Mode::Fresh => (8, 24),
             Mode::Flows => (4, 48),
             Mode::Rate(_) => (64, 1),
             Mode::Tcp => (8, 16),

@@ -101,11 +101,8 @@ impl Load {
     #[inline]
     pub fn judge(&self, asked: Asked, reply: &[u8]) -> Verdict {
         let template = &self.templates[asked.template as usize];
-        let mut question = [0; 300];
         let end = template.question;
-        question[..end].copy_from_slice(&template.octets[..end]);
-        self.fill_in(asked, &mut question);
-        if reply.len() < end || reply[12..end] != question[12..end] {
+        if reply.len() < end || !self.is_question(asked, &template.octets[12..end], &reply[12..end]) {
             return Verdict::Wrong("another question");
         }
         if reply[2] & 0x82 != 0x80 || reply[3] & 15 != template.rcode {
@@ -124,6 +121,18 @@ impl Load {
             return Verdict::Wrong("another address, or one that stands twice");
         }
         Verdict::Right { records }
+    }
+
+    /// Whether this is the question of `template`, filled in.
+    #[inline]
+    fn is_question(&self, asked: Asked, template: &[u8], question: &[u8]) -> bool {
+        if self.fill == Fill::Nothing {
+            return question == template;
+        }
+        let mut start = [0; 21];
+        start[12..].copy_from_slice(&template[..9]);
+        self.fill_in(asked, &mut start);
+        question[..9] == start[12..] && question[9..] == template[9..]
     }
 
     #[inline]
@@ -179,7 +188,19 @@ impl Template {
         if arguments.edns {
             octets[11] = 1;
             let options = if arguments.cookie { &COOKIE[..] } else { &[] };
-            octets.extend([0, 0, 41, 0x04, 0xd0, 0, 0, if arguments.dnssec { 0x80 } else { 0 }, 0, 0, options.len() as u8]);
+            octets.extend([
+                0,
+                0,
+                41,
+                0x04,
+                0xd0,
+                0,
+                0,
+                if arguments.dnssec { 0x80 } else { 0 },
+                0,
+                0,
+                options.len() as u8,
+            ]);
             octets.extend(options);
         }
         Some(Self { octets, question, rcode, answers, addresses })

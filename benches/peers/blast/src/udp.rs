@@ -14,46 +14,59 @@ pub fn fresh(arguments: &Arguments, load: &Load) -> Result<Tally> {
     let clock = Clock::start();
     let mut tally = Tally::new(clock, arguments.warm, arguments.secs, &arguments.pids);
     let mut ports = Port::open_all(arguments)?;
+    let mut free = vec![arguments.window; ports.len()];
     let mut post = Post::new(arguments.server, BATCH)?;
-    let mut inbox = Inbox::new(BATCH, DATAGRAM);
-    let (mut cursor, mut head, mut swept) = (Cursor::default(), 0, 0);
-    // Round and round, so that neighbours never come from one port.
-    for _ in 0..arguments.window {
-        for port in &mut ports {
-            port.ask_by(&mut post, load, &mut cursor, clock.now());
-        }
-    }
+    let mut inbox = Inbox::new(BATCH, DATAGRAM, false);
+    let (mut cursor, mut turns, mut swept) = (Cursor::default(), Turns::default(), 0);
     loop {
         let now = clock.now();
         if !tally.goes_on(now) {
             return Ok(tally);
         }
-        let mut received = 0;
-        for _ in 0..ports.len() {
-            let port = &mut ports[head];
-            head = (head + 1) % arguments.sockets;
-            let here = port.receive(&mut inbox, load, now, &mut tally)?;
-            for _ in 0..here {
-                port.ask_by(&mut post, load, &mut cursor, now);
-            }
-            received += here;
-            // Replies come in the order of the queries: where there is none yet, there is none behind it.
-            if here == 0 {
-                break;
-            }
+        while let Some(turn) = turns.next(&mut free) {
+            ports[turn].ask_by(&mut post, load, &mut cursor, now);
         }
         post.send();
+        let now = clock.now();
+        let mut received = 0;
+        for (port, free) in ports.iter_mut().zip(&mut free) {
+            let here = port.receive(&mut inbox, load, now, &mut tally)?;
+            *free += here;
+            received += here;
+        }
         if now > swept + SWEEP {
             swept = now;
-            for port in &mut ports {
-                for _ in 0..port.give_up(now, &mut tally) {
-                    port.ask_by(&mut post, load, &mut cursor, now);
-                }
+            for (port, free) in ports.iter_mut().zip(&mut free) {
+                *free += port.give_up(now, &mut tally);
             }
         }
-        if received < 8 {
+        if received < FEW {
             wait(clock, &mut tally);
         }
+    }
+}
+
+/// Whose turn it is: round and round, so that neighbours never come from one port, however many replies each has had.
+#[derive(Default)]
+struct Turns {
+    at: usize,
+    last: Option<usize>,
+}
+
+impl Turns {
+    /// The next port that has a query free, and is not the one that had the last turn.
+    #[inline]
+    fn next(&mut self, free: &mut [usize]) -> Option<usize> {
+        for _ in 0..free.len() {
+            let at = self.at;
+            self.at = if at + 1 == free.len() { 0 } else { at + 1 };
+            if free[at] > 0 && (self.last != Some(at) || free.len() == 1) {
+                free[at] -= 1;
+                self.last = Some(at);
+                return Some(at);
+            }
+        }
+        None
     }
 }
 
@@ -65,7 +78,7 @@ pub fn flows(arguments: &Arguments, load: &Load) -> Result<Tally> {
     if arguments.joined {
         ports.iter().try_for_each(|port| take_trains(&port.socket))?;
     }
-    let mut inbox = if arguments.joined { Inbox::new(16, 65536) } else { Inbox::new(64, DATAGRAM) };
+    let mut inbox = if arguments.joined { Inbox::new(16, 65536, true) } else { Inbox::new(64, DATAGRAM, false) };
     let train = (arguments.window / 2).clamp(1, MOST_IN_TRAIN);
     let mut train_octets = vec![0; MOST_IN_TRAIN * 512];
     let (mut cursor, mut next) = (Cursor::default(), None);
@@ -97,7 +110,7 @@ pub fn flows(arguments: &Arguments, load: &Load) -> Result<Tally> {
                 send_train(&port.socket, &train_octets[..end], size)?;
             }
         }
-        if received < 8 {
+        if received < FEW {
             wait(clock, &mut tally);
         }
     }
@@ -109,7 +122,7 @@ pub fn paced(arguments: &Arguments, load: &Load, rate: f64) -> Result<Tally> {
     let clock = Clock::start();
     let mut tally = Tally::new(clock, arguments.warm, arguments.secs, &arguments.pids);
     let mut ports = Port::open_all(arguments)?;
-    let mut inbox = Inbox::new(8, DATAGRAM);
+    let mut inbox = Inbox::new(8, DATAGRAM, false);
     let (mut cursor, mut turn, mut sent) = (Cursor::default(), 0, 0u64);
     let (mut head, mut under_way) = (0, 0);
     let mut query = [0; 512];
@@ -245,5 +258,7 @@ const MOST_IN_TRAIN: usize = 48;
 const PATIENCE: u64 = 200_000_000;
 /// Nanoseconds between two looks for what is lost.
 const SWEEP: u64 = 10_000_000;
+/// Replies that are too few to go on at once.
+const FEW: usize = 8;
 /// Nanoseconds to wait where little has arrived.
 const PAUSE: u64 = 8_000;
