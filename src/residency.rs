@@ -8,11 +8,16 @@
 //! Most of the program's code runs once, when it starts, or when somebody looks at the page of status. What the kernel has
 //! mapped of it would count as resident for ever, several times as much as the server needs to answer. To map a page again
 //! costs less than a microsecond, for it is still in the page cache.
+//!
+//! What runs again would bring its neighbours: the kernel maps 64 KiB around the page that is touched, or the whole folio that
+//! holds it, as far as the mapping goes. So the mappings are split: every other 16 KiB are marked as what a core dump leaves
+//! out, which it leaves out anyway, for it is in the file.
 
-#![expect(unsafe_code, reason = "neither of the two system calls has a safe wrapper")]
+#![expect(unsafe_code, reason = "malloc_trim and this advice have no safe wrapper")]
 
 use std::ffi::c_void;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::ops::Range;
 
 /// Gives back what is resident and not in use. It takes a millisecond or two, and may be called at any time.
@@ -23,8 +28,9 @@ pub fn let_go() {
         libc::malloc_trim(0);
     }
     // Where the system does not tell what is mapped nothing is given back.
-    let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return };
-    for pages in unchanged(&maps) {
+    let Ok(maps) = File::open("/proc/self/smaps") else { return };
+    for pages in unchanged(BufReader::new(maps)) {
+        split(&pages);
         // SAFETY: these pages are mapped from a file, nobody may write to them, and none of them differs from the file: so
         // whoever reads one again, now or later, finds the same octets there. A file that is run cannot be written to
         // either (ETXTBSY), and what packages replace goes on under the old inode.
@@ -34,11 +40,32 @@ pub fn let_go() {
     }
 }
 
+/// Octets of a piece of a mapping. Smaller ones are more to look through, larger ones bring more that is not needed: of the
+/// same program 16 KiB kept 5.3 MiB resident, 64 KiB 8.0 and no splitting 10.3.
+const PIECE: usize = 16 << 10;
+
+/// Lets the kernel map no more than a piece at a time; nothing where that is done. Which pieces are marked their addresses say,
+/// so that two threads do the same. The first is not: what a core dump has of a program is the first page of its file.
+#[cfg(target_os = "linux")]
+fn split(pages: &Range<usize>) {
+    let second = (pages.start + 1).next_multiple_of(PIECE);
+    for start in (second..pages.end).step_by(PIECE).filter(|start| start / PIECE % 2 == 1) {
+        let octets = PIECE.min(pages.end - start);
+        // SAFETY: this marks memory of ours, and changes neither what is there nor who may do what with it.
+        unsafe {
+            libc::madvise(start as *mut c_void, octets, libc::MADV_DONTDUMP);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn split(_pages: &Range<usize>) {}
+
 /// The mappings of files that cannot be written to and of which no page was ever changed, which relocations do.
-fn unchanged(maps: &str) -> Vec<Range<usize>> {
+fn unchanged(maps: impl BufRead) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut current = None;
-    for line in maps.lines() {
+    for line in maps.lines().map_while(Result::ok) {
         let mut fields = line.split_ascii_whitespace();
         let first = fields.next().unwrap_or_default();
         match first.strip_suffix(':') {
@@ -48,8 +75,9 @@ fn unchanged(maps: &str) -> Vec<Range<usize>> {
                     fields.next().is_some_and(is_code) && fields.nth(3).is_some_and(|path| path.starts_with('/'));
                 current = range(first).filter(|_| is_file);
             }
-            // Both are of the mapping above, and `Swap` comes last of those that matter.
-            Some("Anonymous" | "Private_Dirty") if fields.next() != Some("0") => current = None,
+            // Both are of the mapping above, and `Swap` comes last of those that matter. `Private_Dirty` is not one of them: it
+            // also counts pages of a file that was written a moment ago and is not on the disk yet.
+            Some("Anonymous") if fields.next() != Some("0") => current = None,
             Some("Swap") => found.extend(current.take().filter(|_| fields.next() == Some("0"))),
             Some(_) => {}
         }
@@ -67,11 +95,12 @@ fn range(text: &str) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const MAPS: &str = "\
 1000-3000 r-xp 00001000 fe:00 7   /usr/bin/kofn
 Rss:    8 kB
-Private_Dirty:    0 kB
+Private_Dirty:    8 kB
 Anonymous:        0 kB
 Swap:             0 kB
 3000-4000 r--p 00003000 fe:00 7   /usr/bin/kofn
@@ -102,24 +131,28 @@ Swap:             0 kB
 
     #[test]
     fn only_what_the_file_still_has_is_let_go() {
-        assert_eq!(unchanged(MAPS), [0x1000..0x3000, 0x8000..0xa000]);
-        assert!(unchanged("").is_empty() && unchanged("Swap: 0 kB\nx\n1-2").is_empty());
+        assert_eq!(unchanged(MAPS.as_bytes()), [0x1000..0x3000, 0x8000..0xa000]);
+        let nothing = |maps: &str| unchanged(maps.as_bytes()).is_empty();
+        assert!(nothing("") && nothing("Swap: 0 kB\nx\n1-2"));
     }
 
     #[test]
-    fn the_program_goes_on_with_less() {
+    fn the_program_goes_on_with_less_and_in_pieces() {
         // Of the code alone, for other tests are at work, and allocate.
-        let resident = || -> u64 {
-            let maps = fs::read_to_string("/proc/self/smaps").expect("this system tells");
-            let code = maps.split("\nVmFlags:").filter(|map| map.contains(" r-xp ") && map.contains('/'));
-            let numbers = code.flat_map(str::lines).filter_map(|line| line.strip_prefix("Rss:"));
-            numbers.filter_map(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()).sum()
-        };
         let kept = vec![7_u8; 1 << 20];
-        let before = resident();
         let_go();
-        let after = resident();
-        assert!(after < before, "{after} KiB after {before}");
+        let maps = fs::read_to_string("/proc/self/smaps").expect("this system tells");
+        let code = maps.split("\nVmFlags:").filter(|map| map.contains(" r-xp ") && map.contains('/'));
+        let of = |map: &str, what: &str| -> Option<usize> {
+            map.lines().find_map(|line| line.strip_prefix(what))?.trim().strip_suffix(" kB")?.parse().ok()
+        };
+        let pieces: Vec<_> = code.filter_map(|map| Some((of(map, "Size:")?, of(map, "Rss:")?))).collect();
+        let (size, resident) = pieces.iter().fold((0, 0), |sum, piece| (sum.0 + piece.0, sum.1 + piece.1));
+        assert!(size > 1024 && resident < size / 2, "{resident} of {size} KiB");
+        if cfg!(target_os = "linux") {
+            // The first may go on into the second.
+            assert!(pieces.iter().all(|(size, _)| *size <= 2 * PIECE >> 10), "{pieces:?}");
+        }
         assert!(kept.iter().all(|octet| *octet == 7));
     }
 }
