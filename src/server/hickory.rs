@@ -17,6 +17,7 @@
 //!
 //! Not here: the catalog and the zones that hickory-server also has.
 
+mod pace;
 mod tcp;
 mod udp;
 

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "encrypted")]
+use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -18,6 +20,8 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Begins version 1, and the octets of its longest line.
 const WORD: &[u8] = b"PROXY ";
 const LINE: usize = 107;
+/// Begins a TLS handshake (RFC 8446 section 5.1), and neither version of the header.
+const HANDSHAKE: &[u8] = &[0x16];
 /// Octets of the longest header that is read: addresses, and some hundred octets of what a proxy may add.
 const LONGEST: usize = 2048;
 /// How long a proxy may take for its header.
@@ -62,8 +66,13 @@ impl Trusted {
     }
 }
 
-/// Takes the header off a stream that `peer` has opened, and says who the client is.
-pub(super) async fn take(stream: &mut Stream, peer: SocketAddr) -> Result<SocketAddr, Malformed> {
+/// Takes the header off a stream that `peer` has opened, and says who the client is. Where the stream is to be encrypted, the
+/// proxy may also begin with the handshake, and send its header [inside](take_inside): `None`.
+pub(super) async fn take(
+    stream: &mut Stream,
+    peer: SocketAddr,
+    is_encrypted: bool,
+) -> Result<Option<SocketAddr>, Malformed> {
     let mut held = Vec::with_capacity(256);
     let header = async {
         while held.len() < LONGEST {
@@ -71,15 +80,37 @@ pub(super) async fn take(stream: &mut Stream, peer: SocketAddr) -> Result<Socket
             if stream.read_buf(&mut held).await.unwrap_or(0) == 0 {
                 return Err(Malformed);
             }
+            if is_encrypted && held.starts_with(HANDSHAKE) {
+                return Ok((0, None));
+            }
             if let Front::Header(octets, client) = parse(&held)? {
-                return Ok((octets, client));
+                return Ok((octets, Some(client.unwrap_or(peer))));
             }
         }
         Err(Malformed)
     };
     let (octets, client) = timeout(PATIENCE, header).await.unwrap_or(Err(Malformed))?;
     stream.put_back(&held[octets..]);
-    Ok(client.unwrap_or(peer))
+    Ok(client)
+}
+
+/// The same inside of an encrypted stream, which begins with the header then. Nothing behind it is read.
+#[cfg(feature = "encrypted")]
+pub(super) async fn take_inside(
+    stream: &mut (impl AsyncRead + Unpin),
+    peer: SocketAddr,
+) -> Result<SocketAddr, Malformed> {
+    let mut held = Vec::with_capacity(256);
+    let header = async {
+        while held.len() < LONGEST {
+            held.push(stream.read_u8().await.map_err(|_| Malformed)?);
+            if let Front::Header(_, client) = parse(&held)? {
+                return Ok(client.unwrap_or(peer));
+            }
+        }
+        Err(Malformed)
+    };
+    timeout(PATIENCE, header).await.unwrap_or(Err(Malformed))
 }
 
 /// Reads the header that a proxy puts before everything else, of either version.

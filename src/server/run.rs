@@ -474,20 +474,22 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_read_is_cut_off_and_holds_up_no_other() {
-        let server = Server::start(|settings| {
-            settings.workers = 1;
-            settings.limits.tcp_idle = Duration::from_millis(300);
-        });
-        let mut deaf = server.connect();
-        let queries: Vec<u8> = (0..1000).flat_map(|number| framed(&query(number))).collect();
-        deaf.set_write_timeout(Some(PATIENCE)).expect("an option");
-        // The server stops reading when its replies are not taken, so this fails only when it closes the connection.
-        while deaf.write_all(&queries).is_ok() {
-            let mut other = server.connect();
-            other.write_all(&framed(&query(5))).expect("sent");
-            assert_eq!(id(&read_reply(&mut other)), 5);
+        for door in doors() {
+            let server = Server::behind(door, |settings| {
+                settings.workers = 1;
+                settings.limits.tcp_idle = Duration::from_millis(300);
+            });
+            let mut deaf = server.connect();
+            let queries: Vec<u8> = (0..1000).flat_map(|number| framed(&query(number))).collect();
+            deaf.set_write_timeout(Some(PATIENCE)).expect("an option");
+            // The server stops reading when its replies are not taken, so this fails only when it closes the connection.
+            while deaf.write_all(&queries).is_ok() {
+                let mut other = server.connect();
+                other.write_all(&framed(&query(5))).expect("sent");
+                assert_eq!(id(&read_reply(&mut other)), 5);
+            }
+            assert_eq!(server.stop().connections(Transport::Tcp, ConnectionEvent::Slow), 1);
         }
-        assert_eq!(server.stop().connections(Transport::Tcp, ConnectionEvent::Slow), 1);
     }
 
     #[test]
@@ -596,6 +598,45 @@ mod tests {
         let one = 2 + usize::from(u16::from_be_bytes([replies[0], replies[1]]));
         assert_eq!(octets, 100 * one);
         server.stop();
+    }
+
+    /// Nagle's algorithm would hold a reply back until the client has acknowledged the one before it, and clients delay that.
+    /// If all replies are there, and the client has sent no acknowledgement alone, then none was waited for. A slow machine may
+    /// take longer than clients delay them: one round without is enough, and with Nagle's algorithm there is none.
+    #[cfg(all(target_os = "linux", not(without_batch)))]
+    #[test]
+    fn no_reply_waits_for_another_to_be_acknowledged() {
+        use crate::server::batch::bare_segments;
+        use socket2::SockRef;
+
+        // Answered beside the others, by a write of its own.
+        let mut transfer = query(2);
+        let qtype = transfer.len() - 4;
+        transfer[qtype..qtype + 2].copy_from_slice(&[0, 252]);
+        let patterns = [[query(1), query(2), query(3)], [query(1), transfer, query(3)]];
+        for (door, pattern) in doors().flat_map(|door| patterns.iter().map(move |pattern| (door, pattern))) {
+            let server = Server::behind(door, |_| {});
+            let queries: Vec<u8> = pattern.iter().flat_map(|query| framed(query)).collect();
+            let mut stream = server.connect();
+            stream.write_all(&queries).expect("sent");
+            let octets: usize = pattern.iter().map(|_| 2 + read_reply(&mut stream).len()).sum();
+            let mut round = || {
+                rustix::net::sockopt::set_tcp_quickack(&stream, false).expect("an option");
+                let before = bare_segments(&SockRef::from(&stream));
+                stream.write_all(&queries).expect("sent");
+                let mut replies = vec![0; octets];
+                // Taking them might acknowledge them.
+                while stream.peek(&mut replies).expect("replies") < octets {
+                    thread::yield_now();
+                }
+                let after = bare_segments(&SockRef::from(&stream));
+                stream.read_exact(&mut replies).expect("replies");
+                after == before
+            };
+            assert!((0..100).any(|_| round()), "{door:?}");
+            drop(stream);
+            server.stop();
+        }
     }
 
     #[test]

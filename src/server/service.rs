@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-#[cfg(feature = "portable")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::desk::Desk;
 use super::encrypted::{Handshake, Https};
 #[cfg(feature = "portable")]
 use super::hickory::{self, Adapter};
+use super::limit::Limit;
 use super::stream::Stream;
 use super::watch::Ends;
 
@@ -34,8 +34,28 @@ pub(super) enum Service {
 }
 
 impl Service {
-    /// Serves one connection to its end.
-    pub(super) async fn serve(self, stream: Stream, ends: Ends, desk: Rc<RefCell<Desk>>, idle: Duration) {
+    /// Whether a handshake comes first.
+    pub(super) fn is_encrypted(&self) -> bool {
+        match self {
+            #[cfg(all(target_os = "linux", not(without_batch)))]
+            Self::Plain => false,
+            #[cfg(feature = "portable")]
+            Self::Portable(_) => false,
+            #[cfg(feature = "encrypted")]
+            Self::Tls(_) | Self::Https(_) => true,
+        }
+    }
+
+    /// Serves one connection to its end. With `inside`, a proxy says who the client is when the stream is encrypted, and the
+    /// client is admitted by this limit then.
+    pub(super) async fn serve(
+        self,
+        stream: Stream,
+        ends: Ends,
+        inside: Option<Arc<Limit>>,
+        desk: Rc<RefCell<Desk>>,
+        idle: Duration,
+    ) {
         match self {
             #[cfg(all(target_os = "linux", not(without_batch)))]
             Self::Plain => Connection::new(stream, ends, desk, idle).serve().await,
@@ -47,12 +67,12 @@ impl Service {
             }
             #[cfg(feature = "encrypted")]
             Self::Tls(handshake) => {
-                if let Some(stream) = handshake.accept(stream, &desk).await {
+                if let Some((stream, ends, _place)) = handshake.accept(stream, ends, inside, &desk).await {
                     Connection::new(stream, ends, desk, idle).serve().await;
                 }
             }
             #[cfg(feature = "encrypted")]
-            Self::Https(https) => https.serve(stream, ends, desk, idle).await,
+            Self::Https(https) => https.serve(stream, ends, inside, desk, idle).await,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::defer::Clerk;
 use super::desk::{self, Desk};
 use super::engine::Engine;
 use super::limit::Limit;
-use super::proxy::{self, Trusted};
+use super::proxy::{self, Malformed, Trusted};
 use super::service::Service;
 use super::stream::{Ending, Stream};
 use super::watch::Ends;
@@ -122,15 +122,17 @@ impl Door {
         let task = if self.proxies.holds(peer) {
             self.desk.borrow().event(ConnectionEvent::Accepted);
             self.connections.spawn_local(async move {
-                let Ok(client) = proxy::take(&mut stream, peer).await else {
-                    desk.borrow().event(ConnectionEvent::ProxyMalformed);
-                    return;
-                };
-                let Some(_place) = limit.admit(client.ip()) else {
-                    desk.borrow().event(ConnectionEvent::Refused);
-                    return;
-                };
-                service.serve(stream, Ends { client, local }, desk, idle).await;
+                match proxy::take(&mut stream, peer, service.is_encrypted()).await {
+                    Ok(Some(client)) => {
+                        let Some(_place) = limit.admit(client.ip()) else {
+                            desk.borrow().event(ConnectionEvent::Refused);
+                            return;
+                        };
+                        service.serve(stream, Ends { client, local }, None, desk, idle).await;
+                    }
+                    Ok(None) => service.serve(stream, Ends { client: peer, local }, Some(limit), desk, idle).await,
+                    Err(Malformed) => desk.borrow().event(ConnectionEvent::ProxyMalformed),
+                }
             })
         } else {
             let Some(place) = limit.admit(peer.ip()) else {
@@ -139,7 +141,7 @@ impl Door {
             };
             self.desk.borrow().event(ConnectionEvent::Accepted);
             self.connections.spawn_local(async move {
-                service.serve(stream, Ends { client: peer, local }, desk, idle).await;
+                service.serve(stream, Ends { client: peer, local }, None, desk, idle).await;
                 drop(place);
             })
         };

@@ -1,6 +1,7 @@
 """HAProxy and dnsdist in front of kofn, by UDP, TCP, TLS and HTTPS: it deals with the real client, and with nobody who only says so.
 
-Clients have addresses of their own in 127.0.0.0/8; the proxies speak from 127.0.0.2, which kofn trusts.
+Clients have addresses of their own in 127.0.0.0/8; the proxies speak from 127.0.0.2, which kofn trusts. HAProxy sends its header
+before the handshake, whether it passes the client's TLS on or encrypts what came in the clear; dnsdist sends it inside.
 """
 import contextlib
 import socket
@@ -32,29 +33,39 @@ ratio = 0
 certificates = ["certificates"]
 """
 CLIENTS = [f"127.0.{network}.1" for network in range(20, 32)]
+# The ways by which a transfer may go. dnsdist asks by HTTPS for single messages only.
+TRANSFERS = ("v1", "v2", "tls", "own tls", "dnsdist TCP", "dnsdist TLS TCP")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 def haproxy(folder, plain, ports):
-    """A listener for each way to kofn: version 1 and 2 to TCP, and version 2 before the handshake of TLS and HTTPS."""
+    """A listener for each way to kofn: version 1 and 2 to TCP, version 2 before the client's own handshake of TLS and HTTPS, and
+    before that of HAProxy."""
     ways = {"v1": (plain, "send-proxy"), "v2": (plain, "send-proxy-v2"), "tls": (ports["tls"], "send-proxy-v2"),
-            "https": (ports["https"], "send-proxy-v2")}
+            "https": (ports["https"], "send-proxy-v2"),
+            "own tls": (ports["tls"], "send-proxy-v2 ssl verify none alpn dot check-ssl")}
     listeners = {way: peers.free_port() for way in ways}
     text = "global\n  maxconn 500\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n"
     for way, (port, how) in ways.items():
-        text += (f"listen {way}\n  bind 127.0.0.1:{listeners[way]}\n"
+        text += (f"listen {way.replace(' ', '-')}\n  bind 127.0.0.1:{listeners[way]}\n"
                  f"  server kofn 127.0.0.1:{port} source 127.0.0.2 {how} check check-send-proxy inter 500ms\n")
     (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
     return [peers.program("haproxy"), "-db", "-f", "haproxy.cfg"], listeners
 
 
-def dnsdist(folder, plain):
-    port = peers.free_port()
-    (folder / "dnsdist.conf").write_text(
+# How dnsdist speaks to kofn, and what it asks it by.
+BACKENDS = {"dnsdist": "", "dnsdist TLS": ', tls="openssl", validateCertificates=false',
+            "dnsdist HTTPS": ', tls="openssl", validateCertificates=false, subjectName="localhost", dohPath="/dns-query"'}
+
+
+def dnsdist(folder, name, backend):
+    """Takes UDP and TCP, and asks kofn at the port `backend`."""
+    port, settings = peers.free_port(), f"{name.replace(' ', '-')}.conf"
+    (folder / settings).write_text(
         f'setLocal("127.0.0.1:{port}")\nsetACL("127.0.0.0/8")\nsetSecurityPollSuffix("")\n'
-        f'newServer({{address="127.0.0.1:{plain}", source="127.0.0.2", useProxyProtocol=true, checkName="example.test."}})\n',
-        encoding="utf-8")
-    return [peers.program("dnsdist"), "--supervised", "--disable-syslog", "-C", "dnsdist.conf"], port
+        f'newServer({{address="127.0.0.1:{backend}", source="127.0.0.2", useProxyProtocol=true, checkName="example.test."'
+        f'{BACKENDS[name]}}})\n', encoding="utf-8")
+    return [peers.program("dnsdist"), "--supervised", "--disable-syslog", "-C", settings], port
 
 
 @contextlib.contextmanager
@@ -88,7 +99,7 @@ def check_hands(tally, plain, ways):
 
 def check_transfers(tally, ways):
     for way, (port, flags) in ways.items():
-        if way not in ("v1", "v2", "tls"):
+        if way not in TRANSFERS:
             continue
         for client, granted in (("127.0.7.1", True), ("127.0.8.1", False)):
             found = ask(port, client, "example.test", "AXFR", *flags)
@@ -158,15 +169,20 @@ def check_door(tally, door, zone, policy):
     with peers.Kofn(folder, SETTINGS.format(door=door), ["example.test."]) as kofn:
         plain, ports = kofn.address[1], doors.ports(kofn)
         front, listeners = haproxy(folder, plain, ports)
-        balancer, port = dnsdist(folder, plain)
         ways = {"v1": (listeners["v1"], ["+tcp"]), "v2": (listeners["v2"], ["+tcp"]), "tls": (listeners["tls"], ["+tls"]),
-                "https": (listeners["https"], ["+https"]), "dnsdist UDP": (port, []), "dnsdist TCP": (port, ["+tcp"])}
-        with running("haproxy", front, folder, lambda: ask(listeners["v2"], "127.0.16.1", "example.test", "SOA", "+tcp")), \
-             running("dnsdist", balancer, folder, lambda: ask(port, "127.0.16.1", "example.test", "SOA")):
+                "https": (listeners["https"], ["+https"]), "own tls": (listeners["own tls"], ["+tcp"])}
+        with contextlib.ExitStack() as started:
+            started.enter_context(running(
+                "haproxy", front, folder, lambda: ask(listeners["v2"], "127.0.16.1", "example.test", "SOA", "+tcp")))
+            for name, backend in zip(BACKENDS, (plain, ports["tls"], ports["https"]), strict=True):
+                balancer, port = dnsdist(folder, name, backend)
+                ways |= {f"{name} UDP": (port, []), f"{name} TCP": (port, ["+tcp"])}
+                started.enter_context(running(
+                    name, balancer, folder, lambda port=port: ask(port, "127.0.16.1", "example.test", "SOA")))
             check_hands(tally, plain, ways)
             check_transfers(tally, ways)
             check_limits(tally, listeners["v2"])
-            check_rates(tally, port)
+            check_rates(tally, ways["dnsdist UDP"][0])
         check_strangers(tally, plain)
 
 

@@ -532,3 +532,55 @@ async fn each_encrypted_door_bounds_the_connections_of_one_network() {
     assert!(one.is_ok() && other.is_ok());
     assert!(connect().await.is_err(), "a third by QUIC");
 }
+
+/// As dnsdist does it: the handshake first, and then the header as the first octets inside.
+#[tokio::test]
+async fn a_proxy_may_name_the_client_inside_of_the_encryption() {
+    let doors = Doors::open_with("proxy_protocol = [\"127.0.0.2\"]", "per_prefix = 2");
+    let doors = &doors;
+    let behind = async |address: SocketAddr, protocol: &[u8], begins: &[u8]| {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.2:0".parse().expect("an address")).expect("an address of loopback");
+        let stream = socket.connect(address).await.expect("a connection");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connector = TlsConnector::from(Arc::new(doors.client(protocol)));
+        let mut stream = connector.connect(name, stream).await.expect("a handshake");
+        stream.write_all(begins).await.expect("sent");
+        stream
+    };
+    let counted = |door: &str, event: &str| doors.server.connections(door, event);
+    let query = [queries()[1].clone()];
+    for (door, address, protocol) in [("tls", doors.tls, &b"dot"[..]), ("https", doors.https, b"h2")] {
+        let header = |network: u8| {
+            [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x21, 0x11, 0, 12, 192, 0, network, 1, 127, 0, 0, 1, 9, 9, 3, 85]].concat()
+        };
+        let mut held = [
+            behind(address, protocol, &header(2)).await,
+            behind(address, protocol, b"PROXY TCP4 192.0.2.9 127.0.0.1 2313 853\r\n").await,
+        ];
+        if door == "tls" {
+            for stream in &mut held {
+                by_frames(stream, &query).await;
+            }
+        } else {
+            // Who is admitted is greeted with the settings of HTTP/2.
+            for stream in &mut held {
+                stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("sent");
+                stream.read_u8().await.expect("a greeting");
+            }
+            by_http(behind(address, protocol, &header(3)).await, &query).await;
+        }
+        // The error is how the server's end may look.
+        let ended = async |mut stream: TlsStream<TcpStream>| stream.read(&mut [0; 1]).await.map_or(0, |octets| octets);
+        assert_eq!(ended(behind(address, protocol, &header(2)).await).await, 0, "a third of 192.0.2.0/24");
+        assert_eq!(counted(door, "refused"), 1.0);
+        assert_eq!(ended(behind(address, protocol, &framed(&query[0])).await).await, 0, "no header");
+        assert_eq!(counted(door, "proxy_malformed"), 1.0);
+        drop(held);
+    }
+    // Whose word counts for nothing says it in vain.
+    let mut stranger = doors.connect(doors.tls, b"dot").await;
+    stranger.write_all(b"PROXY TCP4 192.0.2.9 127.0.0.1 2313 853\r\n").await.expect("sent");
+    stranger.shutdown().await.expect("closed");
+    assert_eq!(stranger.read(&mut [0; 1]).await.expect("the end"), 0);
+}

@@ -29,6 +29,8 @@ use socket2::Socket;
 use arrivals::Arrivals;
 use departures::Departures;
 pub(super) use late::Way;
+#[cfg(test)]
+pub(super) use options::bare_segments;
 pub(super) use options::{dropped, poll_busily, prepare, size_receive_buffer, steer};
 pub(super) use poll::Poll;
 

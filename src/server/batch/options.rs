@@ -90,6 +90,20 @@ pub(in crate::server) fn dropped(socket: &Socket) -> Option<u32> {
     get::<[u32; DROPS + 1]>(socket, libc::SOL_SOCKET, SO_MEMINFO).ok().map(|info| info[DROPS])
 }
 
+/// Segments that a TCP socket has sent without data: acknowledgements and nothing else.
+#[cfg(test)]
+pub(in crate::server) fn bare_segments(socket: &Socket) -> u32 {
+    // Of `struct tcp_info`: tcpi_segs_out is the first half of one of its pairs, and tcpi_data_segs_out the second of another.
+    const SEGMENTS: usize = 17;
+    const WITH_DATA: usize = 19;
+    let info = get::<[u64; WITH_DATA + 1]>(socket, libc::IPPROTO_TCP, libc::TCP_INFO).expect("a TCP socket");
+    let half = |pair: usize, half: usize| {
+        let octets = info[pair].to_ne_bytes();
+        u32::from_ne_bytes(std::array::from_fn(|index| octets[4 * half + index]))
+    };
+    half(SEGMENTS, 0) - half(WITH_DATA, 1)
+}
+
 pub(super) fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     set_any(socket, level, option, &value)
 }

@@ -69,8 +69,15 @@ pub(super) struct Https {
 
 impl Https {
     /// Serves one connection to its end.
-    pub(super) async fn serve(self, stream: Stream, ends: Ends, desk: Rc<RefCell<Desk>>, idle: Duration) {
-        if let Some(stream) = self.handshake.accept(stream, &desk).await {
+    pub(super) async fn serve(
+        self,
+        stream: Stream,
+        ends: Ends,
+        inside: Option<Arc<Limit>>,
+        desk: Rc<RefCell<Desk>>,
+        idle: Duration,
+    ) {
+        if let Some((stream, ends, _place)) = self.handshake.accept(stream, ends, inside, &desk).await {
             let last_query = Rc::new(Cell::new(Instant::now()));
             Conversation { ends, desk, path: self.path, idle, last_query }.serve(stream).await;
         }
