@@ -609,11 +609,11 @@ mod tests {
         use crate::server::batch::bare_segments;
         use socket2::SockRef;
 
-        // Answered beside the others, by a write of its own.
-        let mut transfer = query(2);
-        let qtype = transfer.len() - 4;
-        transfer[qtype..qtype + 2].copy_from_slice(&[0, 252]);
-        let patterns = [[query(1), query(2), query(3)], [query(1), transfer, query(3)]];
+        // Signed by a key that nobody has: what takes a clerk is answered by a write of its own.
+        let mut signed = query(2);
+        signed[11] = 1;
+        signed.extend(b"\0\0\xfa\0\xff\0\0\0\0\0\x1d\x0bhmac-sha256\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\0");
+        let patterns = [[query(1), query(2), query(3)], [query(1), signed, query(3)]];
         for (door, pattern) in doors().flat_map(|door| patterns.iter().map(move |pattern| (door, pattern))) {
             let server = Server::behind(door, |_| {});
             let queries: Vec<u8> = pattern.iter().flat_map(|query| framed(query)).collect();
