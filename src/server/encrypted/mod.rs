@@ -6,8 +6,8 @@
 //! QUIC ───► Limit ─► handshake (count, time, address proven) ───────┴► streams ─► quic: a task for each stream
 //! ```
 //!
-//! * They have threads of their own, so that whoever floods them with handshakes takes the cores' time from UDP only by the
-//!   share that the kernel gives each thread.
+//! * They have threads of their own, which give way to those of UDP and TCP: where one core is all there is and UDP could fill it,
+//!   each is promised about a tenth, so that whoever floods them with handshakes takes no more.
 //! * A handshake holds up no other: each is a task, their number is bounded, and so is the time of each.
 
 mod freshness;
