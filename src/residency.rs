@@ -151,7 +151,7 @@ Swap:             0 kB
         assert!(size > 1024 && resident < size / 2, "{resident} of {size} KiB");
         if cfg!(target_os = "linux") {
             // The first may go on into the second.
-            assert!(pieces.iter().all(|(size, _)| *size <= 2 * PIECE >> 10), "{pieces:?}");
+            assert!(pieces.iter().all(|(size, _)| *size <= (2 * PIECE) >> 10), "{pieces:?}");
         }
         assert!(kept.iter().all(|octet| *octet == 7));
     }

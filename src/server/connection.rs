@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let (length, reply) = output[written..].split_first_chunk_mut().expect("room for one more frame");
             turn = Turn::Answered;
             let Ends { client, local } = self.ends;
-            match moment.answer(query, client, || local, &mut reply[..FRAME - 2]) {
+            match moment.answer(query, &client, || local, &mut reply[..FRAME - 2]) {
                 Answered::Reply(octets) => {
                     *length = (octets as u16).to_be_bytes();
                     written += 2 + octets;

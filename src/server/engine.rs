@@ -158,7 +158,7 @@ impl Moment<'_> {
     pub(super) fn answer(
         &mut self,
         message: &[u8],
-        peer: SocketAddr,
+        peer: &SocketAddr,
         local: impl FnOnce() -> SocketAddr,
         reply: &mut [u8],
     ) -> Answered {
@@ -184,7 +184,7 @@ impl Moment<'_> {
         };
         self.counters.count(self.transport, query_type, label);
         if let Some((shares, begun, tap)) = &mut self.watch {
-            let ends = Ends { client: peer, local: local() };
+            let ends = Ends { client: *peer, local: local() };
             let shown = (message, octets.map(|octets| &reply[..octets]));
             watch::show(tap, (*shares, *begun, self.counters), (self.transport, label), ends, shown);
         }

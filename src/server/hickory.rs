@@ -96,7 +96,7 @@ impl Adapter {
     /// Asks the engine, which counts.
     fn ask(&self, message: &[u8], ends: Ends) -> Said {
         let Desk { engine, output, .. } = &mut *self.desk();
-        match engine.moment().answer(message, ends.client, || ends.local, &mut output[..self.room]) {
+        match engine.moment().answer(message, &ends.client, || ends.local, &mut output[..self.room]) {
             Answered::Reply(octets) => Said::Reply(output[..octets].to_vec()),
             Answered::Silence => Said::Silence,
             Answered::Deferred => Said::Deferred,

@@ -53,14 +53,18 @@ impl Trusted {
         self.0.iter().any(|prefix| prefix.contains(peer.ip()))
     }
 
-    /// The message of a datagram from `peer`, and its client.
+    /// The message of a datagram from `peer`, and its client where that is somebody else.
     #[inline]
-    pub(super) fn open<'d>(&self, datagram: &'d [u8], peer: SocketAddr) -> Result<(&'d [u8], SocketAddr), Malformed> {
-        if self.0.is_empty() || !self.holds(peer) {
-            return Ok((datagram, peer));
+    pub(super) fn open<'d>(
+        &self,
+        datagram: &'d [u8],
+        peer: &SocketAddr,
+    ) -> Result<(&'d [u8], Option<SocketAddr>), Malformed> {
+        if self.0.is_empty() || !self.holds(*peer) {
+            return Ok((datagram, None));
         }
         match parse(datagram)? {
-            Front::Header(octets, client) => Ok((&datagram[octets..], client.unwrap_or(peer))),
+            Front::Header(octets, client) => Ok((&datagram[octets..], client)),
             Front::Partial => Err(Malformed),
         }
     }
@@ -243,9 +247,9 @@ mod tests {
         let trusted = Trusted::new(&["192.0.2.0/24".parse().unwrap()]);
         let datagram = header_2(0x21, 0x12, &[198, 51, 100, 1, 203, 0, 113, 5, 0, 9, 0, 53]);
         let (proxy, stranger) = ("192.0.2.7:53".parse().unwrap(), "198.51.100.7:53".parse().unwrap());
-        assert_eq!(trusted.open(&datagram, proxy), Ok((&b""[..], "198.51.100.1:9".parse().unwrap())));
-        assert_eq!(trusted.open(&datagram, stranger), Ok((&datagram[..], stranger)));
-        assert_eq!(trusted.open(b"\0\0", proxy), Err(Malformed));
-        assert_eq!(Trusted::new(&[]).open(&datagram, proxy), Ok((&datagram[..], proxy)));
+        assert_eq!(trusted.open(&datagram, &proxy), Ok((&b""[..], Some("198.51.100.1:9".parse().unwrap()))));
+        assert_eq!(trusted.open(&datagram, &stranger), Ok((&datagram[..], None)));
+        assert_eq!(trusted.open(b"\0\0", &proxy), Err(Malformed));
+        assert_eq!(Trusted::new(&[]).open(&datagram, &proxy), Ok((&datagram[..], None)));
     }
 }

@@ -28,7 +28,7 @@ impl Desk {
     #[cfg(feature = "encrypted")]
     pub(super) fn reply(&mut self, message: &[u8], ends: Ends) -> Reply {
         let Self { engine, output, .. } = self;
-        let answered = engine.moment().answer(message, ends.client, || ends.local, &mut output[..FRAME - 2]);
+        let answered = engine.moment().answer(message, &ends.client, || ends.local, &mut output[..FRAME - 2]);
         match answered {
             Answered::Reply(octets) => Reply::One(output[..octets].to_vec()),
             Answered::Silence => Reply::Silence,

@@ -132,16 +132,18 @@ impl Worker {
             }
             let mut moment = engine.moment();
             let lost = batch.answer(&door.socket, |octets, way, reply| {
-                let Ok((query, client)) = proxies.open(octets, way.peer) else {
+                let Ok((query, client)) = proxies.open(octets, &way.peer) else {
                     moment.drop_proxied();
                     return None;
                 };
+                // By reference: an address that is copied as it was just written stalls the processor.
+                let client = client.as_ref().unwrap_or(&way.peer);
                 match moment.answer(query, client, || way.local(door.address), reply) {
                     Answered::Reply(octets) => Some(octets),
                     Answered::Silence => None,
                     Answered::Deferred => {
                         let (way, socket) = (*way, Arc::clone(&door.socket));
-                        let ends = Ends { client, local: way.local(door.address) };
+                        let ends = Ends { client: *client, local: way.local(door.address) };
                         let back: Back = Box::new(move |reply| way.send(reply, &socket));
                         if queue.try_send(Datagram { octets: query.to_vec(), ends, back }).is_err() {
                             moment.drop_deferred();

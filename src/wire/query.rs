@@ -109,13 +109,18 @@ impl<'m> Query<'m> {
     /// When a record is broken, OPT stands twice or not at the root, TSIG is not last, or octets are left over.
     #[inline]
     pub fn extras(&self, question: &Question) -> Result<Extras<'m>, Malformed> {
-        let mut extras = Extras::default();
         let before = usize::from(self.count(6)) + usize::from(self.count(8));
         let additional = usize::from(self.count(10));
-        let mut at = question.end();
-        if before + additional == 0 && at == self.message.len() {
-            return Ok(extras);
+        if before + additional == 0 && question.end() == self.message.len() {
+            return Ok(Extras::default());
         }
+        self.records(question.end(), before, additional)
+    }
+
+    /// Reads `before` records from `at` on, and then the additional ones.
+    #[inline(never)]
+    fn records(&self, mut at: usize, before: usize, additional: usize) -> Result<Extras<'m>, Malformed> {
+        let mut extras = Extras::default();
         for index in 0..before + additional {
             if extras.tsig.is_some() {
                 return Err(Malformed);

@@ -136,6 +136,7 @@ impl<'b> Arrival<'b> {
     }
 
     /// The sender.
+    #[inline(always)]
     pub(super) fn client(&self) -> SocketAddr {
         let (peer, port) = (self.peer, u16::from_be(self.peer.sin6_port));
         // An IPv4 address lies where IPv6 has its flow label.

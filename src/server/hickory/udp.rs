@@ -119,11 +119,11 @@ impl Door {
 
     async fn answer(&mut self, message: SerialMessage) {
         let (octets, peer) = message.into_parts();
-        let Ok((query, client)) = self.proxies.open(&octets, peer) else {
+        let Ok((query, client)) = self.proxies.open(&octets, &peer) else {
             self.adapter.desk().engine.moment().drop_proxied();
             return;
         };
-        let ends = Ends { client, local: self.address };
+        let ends = Ends { client: client.unwrap_or(peer), local: self.address };
         match self.adapter.exchange(query, ends, Protocol::Udp).await {
             Said::Reply(reply) => {
                 // Port 0 cannot be sent to; a forged sender may say so. The queue takes more than the one reply that waits.
