@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::texts;
+use super::status::{texts, zone_as_json};
 use crate::admin::{self, api};
 use crate::announce;
 use crate::reload::Standing as OfFiles;
@@ -73,7 +73,7 @@ pub(super) fn zones(
         .iter()
         .filter(|zone| wanted(zone))
         .map(|of_files| {
-            let mut zone = super::zone_as_json(of_files);
+            let mut zone = zone_as_json(of_files);
             if !of_files.has_file {
                 let standing = secondaries.remove(&of_files.source.apex).unwrap_or_default();
                 zone.file = of_files.source.policy().display().to_string();
