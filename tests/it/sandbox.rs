@@ -105,16 +105,3 @@ fn what_leads_elsewhere_only_later_is_refused_in_the_name_of_the_sandbox() {
         is_current(&server, &format!("{zone}.test."));
     }
 }
-
-#[test]
-fn a_file_that_the_permissions_close_is_not_laid_to_the_sandbox() {
-    let scratch = Scratch::new();
-    scratch.write("zones/a.test.zone", &zone_text(1, "192.0.2.1"));
-    let server = Server::start(scratch);
-    // Root reads whatever its permissions are, but no more than anybody a folder in the place of a file.
-    std::fs::create_dir(server.scratch.path("zones/sub")).expect("a folder");
-    server.scratch.write("zones/a.test.zone", &format!("{}$INCLUDE sub\n", zone_text(2, "192.0.2.1")));
-    assert_eq!(server.kofn(&["reload"]).code, 65);
-    let (state, errors) = standing(&server, "a.test.");
-    assert!(state == "stale" && !errors.contains("sandbox"), "{errors}");
-}
