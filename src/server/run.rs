@@ -84,12 +84,7 @@ impl Bound {
         #[cfg(feature = "encrypted")]
         for (name, lingers, work) in self.encrypted.threads(parts, &proxies, &ours)? {
             let (stop, clerk) = (stop.clone(), Arc::clone(&clerk));
-            // Handshakes are dear, and whoever wants may begin thousands: plain queries are not to wait for them.
-            let polite = move || {
-                processor::give_way();
-                work(&clerk, &stop);
-            };
-            running.start(name, None, None, polite)?;
+            running.start(name, None, None, move || work(&clerk, &stop))?;
             if lingers {
                 running.last_lingers();
             }

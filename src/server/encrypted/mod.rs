@@ -39,6 +39,7 @@ use super::tcp::{self as streams, Doors};
 use super::watch::Ends;
 use crate::config::{Encrypted as Config, Settings};
 use crate::metrics::Transport;
+use crate::processor;
 use crate::tls::Certificates;
 
 pub(super) use handshake::Handshake;
@@ -175,15 +176,28 @@ impl Bound {
                 let doors = Doors { listeners, engine: parts.engine(transport), service, limit, idle, proxies };
                 let worker = streams::Worker::new(vec![doors])?;
                 let name = format!("{}-{index}", transport.label());
-                threads.push((name, true, Box::new(move |clerk, stop| worker.run(clerk, stop))));
+                threads.push(polite(name, true, move |clerk, stop| worker.run(clerk, stop)));
             }
         }
         if !quic.is_empty() {
             let worker =
                 quic::Worker::new(quic, certificates.server_config(b"doq"), parts.engine(Transport::Quic), &config)?;
             let ours = ours.clone();
-            threads.push(("quic".into(), false, Box::new(move |clerk, stop| worker.run(clerk, stop, ours))));
+            threads.push(polite("quic".into(), false, move |clerk, stop| worker.run(clerk, stop, ours)));
         }
         Ok(threads)
     }
+}
+
+/// A handshake is dear, and whoever wants may begin thousands: plain queries are not to wait for them.
+fn polite(
+    name: String,
+    lingers: bool,
+    work: impl FnOnce(&Arc<Clerk>, &watch::Receiver<()>) + Send + 'static,
+) -> Thread {
+    let work = move |clerk: &Arc<Clerk>, stop: &watch::Receiver<()>| {
+        processor::give_way();
+        work(clerk, stop);
+    };
+    (name, lingers, Box::new(work))
 }
