@@ -52,6 +52,7 @@ impl Service {
         self,
         stream: Stream,
         ends: Ends,
+        #[cfg_attr(not(feature = "encrypted"), expect(unused_variables, reason = "only the encrypted has an inside"))]
         inside: Option<Arc<Limit>>,
         desk: Rc<RefCell<Desk>>,
         idle: Duration,
