@@ -5,6 +5,7 @@ Nothing of the system's configuration is read or written, and no server changes 
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -18,6 +19,8 @@ WORK = pathlib.Path(os.environ.get("INTEROP_WORK", HERE.parent.parent / "target"
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0  # seconds until a server that does not answer is given up; generous, CI machines stall
 
+SERVER_PORTS = range(10_000, 32_768)   # below those that Linux gives to clients
+CHANCE = random.SystemRandom()         # topics run side by side
 PAUSE = 0.05     # seconds between two looks at what cannot be waited for
 
 
@@ -41,14 +44,13 @@ def daemon(name, folder):
 
 
 def free_port():
-    """A port that is free for UDP and TCP on loopback."""
+    """A port that is free for UDP and TCP on loopback, and that the system gives to no client until a server takes it."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((LOOPBACK, 0))
-            port = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind((LOOPBACK, port))
-                return port
+        port = CHANCE.choice(SERVER_PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp, contextlib.suppress(OSError):
+            udp.bind((LOOPBACK, port))
+            tcp.bind((LOOPBACK, port))
+            return port
 
 
 def until(holds):
