@@ -91,8 +91,12 @@ pub(super) static METRICS: &[Metric] = &[
         meaning: "Probes: all of them (`followed`), those whose last one failed (`failing`), those that are overdue (`stale`), and those that would take a member out if a witness answered (`withheld`).",
         samples: |view| {
             let health = &view.status.health;
-            let counts = [("followed", health.probes), ("failing", health.failing), ("stale", health.stale)];
-            let counts = [counts[0], counts[1], counts[2], ("withheld", health.withheld)];
+            let counts = [
+                ("followed", health.probes),
+                ("failing", health.failing),
+                ("stale", health.stale),
+                ("withheld", health.withheld),
+            ];
             counts.map(|(state, count)| sample([state], count as f64)).into()
         },
     },
