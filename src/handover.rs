@@ -16,16 +16,17 @@
 //! Not here: what the descriptors are for (`server`, `admin`), and what each process does meanwhile (`app`).
 
 use std::fs::Permissions;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::net::sockopt::socket_peercred;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -76,7 +77,7 @@ pub fn listen(state: &Path) -> io::Result<Socket> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(&path)?)?;
     // Before `listen` nobody can connect.
     std::fs::set_permissions(&path, Permissions::from_mode(MODE))?;
@@ -109,9 +110,9 @@ pub fn offer(listener: Socket, steps: mpsc::UnboundedSender<Step>) -> io::Result
 
 /// Says whether the peer has taken over.
 fn give(peer: &Socket, steps: &mpsc::UnboundedSender<Step>) -> io::Result<bool> {
-    let who = socket_peercred(peer)?;
-    if who.uid != geteuid() && !who.uid.is_root() {
-        return Err(io::Error::other(format!("it runs as user {}", who.uid.as_raw())));
+    let user = user_of(peer)?;
+    if user != geteuid().as_raw() && user != ROOT {
+        return Err(io::Error::other(format!("it runs as user {user}")));
     }
     let gone = |_| io::Error::other("this process is about to end");
     let (reply, passed) = sync_channel(1);
@@ -120,9 +121,8 @@ fn give(peer: &Socket, steps: &mpsc::UnboundedSender<Step>) -> io::Result<bool> 
     let taken = pass(peer, &offer);
     drop(offer);
     match taken {
-        Ok(()) => {
+        Ok(pid) => {
             let (released, done) = sync_channel(1);
-            let pid = who.pid.as_raw_nonzero().get().cast_unsigned();
             steps.send(Step::Serving { pid, released }).map_err(gone)?;
             // Whoever serves must not wait for ever for a process that has ended in between.
             let _ = done.recv();
@@ -136,20 +136,33 @@ fn give(peer: &Socket, steps: &mpsc::UnboundedSender<Step>) -> io::Result<bool> 
     }
 }
 
-/// Sends everything, and waits until the peer serves.
-fn pass(peer: &Socket, Offer { passed, watchdog }: &Offer) -> io::Result<()> {
+/// The user who has connected, as the kernel knows it.
+#[cfg(target_os = "linux")]
+fn user_of(peer: &Socket) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(peer)?.uid.as_raw())
+}
+
+/// The user who has connected, as the kernel knows it.
+#[cfg(not(target_os = "linux"))]
+fn user_of(peer: &Socket) -> io::Result<u32> {
+    Ok(nix::unistd::getpeereid(peer)?.0.as_raw())
+}
+
+/// Sends everything, and waits until the peer serves; returns its process id.
+fn pass(peer: &Socket, Offer { passed, watchdog }: &Offer) -> io::Result<u32> {
     peer.set_write_timeout(Some(PATIENCE))?;
     peer.set_read_timeout(Some(PREPARATION))?;
     for (name, descriptor) in passed {
-        send(peer, name.as_bytes(), Some(descriptor))?;
+        send(peer, name, Some(descriptor))?;
     }
     let microseconds = watchdog.map_or(0, |granted| granted.as_micros());
-    send(peer, format!("{THAT_IS_ALL}{microseconds}").as_bytes(), None)?;
-    match receive(peer)? {
-        (word, None) if word == SERVING => Ok(()),
-        (word, _) if word.is_empty() => Err(io::Error::other("it has ended before it served")),
-        _ => Err(io::Error::other("it says what nobody understands")),
+    send(peer, &format!("{THAT_IS_ALL}{microseconds}"), None)?;
+    let (word, _) = receive(peer)?;
+    if word.is_empty() {
+        return Err(io::Error::other("it has ended before it served"));
     }
+    let pid = word.strip_prefix(SERVING).and_then(|pid| pid.parse().ok());
+    pid.ok_or_else(|| io::Error::other("it says what nobody understands"))
 }
 
 /// The new process's end of the connection.
@@ -161,14 +174,13 @@ pub struct Heir(Socket);
 /// # Errors
 /// When none runs there, or it passes nothing.
 pub fn ask(state: &Path) -> io::Result<(Offer, Heir)> {
-    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.connect(&SockAddr::unix(state.join(SOCKET))?)?;
     // It may have to end another handover first.
     socket.set_read_timeout(Some(PREPARATION))?;
     let mut passed = Vec::new();
     loop {
         let (word, descriptor) = receive(&socket)?;
-        let word = String::from_utf8_lossy(&word).into_owned();
         match (word.strip_prefix(THAT_IS_ALL).and_then(|rest| rest.parse().ok()), descriptor) {
             (Some(microseconds), None) => {
                 let watchdog = Some(Duration::from_micros(microseconds)).filter(|granted| !granted.is_zero());
@@ -186,7 +198,7 @@ impl Heir {
     /// # Errors
     /// When the other has gone before: this process has what it had, but nobody let go of it.
     pub fn serving(&self) -> io::Result<()> {
-        send(&self.0, SERVING, None)?;
+        send(&self.0, &format!("{SERVING}{}", process::id()), None)?;
         self.0.set_read_timeout(Some(PATIENCE))?;
         // One that ends instead has let go as well.
         let _ = receive(&self.0);
@@ -194,36 +206,50 @@ impl Heir {
     }
 }
 
-fn send(socket: &Socket, word: &[u8], descriptor: Option<&OwnedFd>) -> io::Result<()> {
+fn send(socket: &Socket, word: &str, descriptor: Option<&OwnedFd>) -> io::Result<()> {
     let descriptors = descriptor.map(AsFd::as_fd);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.as_slice().is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors.as_slice()));
     }
-    sendmsg(socket, &[IoSlice::new(word)], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
+    let mut message = [0; MESSAGE];
+    message[..word.len()].copy_from_slice(word.as_bytes());
+    // The descriptor goes with the first octet, whatever becomes of the others.
+    let sent = sendmsg(socket, &[IoSlice::new(&message)], &mut control, SendFlags::empty())?;
+    (&*socket).write_all(&message[sent..])
 }
 
 /// One message, and the descriptor that came with it; an empty one is the end.
-fn receive(socket: &Socket) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
-    let mut word = [0; LONGEST];
+fn receive(socket: &Socket) -> io::Result<(String, Option<OwnedFd>)> {
+    let mut message = [0; MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut word)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut message)], &mut control, RecvFlags::empty())?;
     let descriptor = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    Ok((word[..received.bytes].to_vec(), descriptor))
+    if let Some(descriptor) = &descriptor {
+        // Not every system does so on receipt. Only a process that starts gets one, and it runs nothing yet.
+        fcntl_setfd(descriptor, FdFlags::CLOEXEC)?;
+    }
+    if received.bytes > 0 {
+        (&*socket).read_exact(&mut message[received.bytes..])?;
+    }
+    let word = message.split(|octet| *octet == 0).next().unwrap_or_default();
+    Ok((String::from_utf8_lossy(word).into_owned(), descriptor))
 }
 
 /// And the microseconds of the watchdog.
 const THAT_IS_ALL: &str = "that is all, watchdog ";
-const SERVING: &[u8] = b"serving";
-const RELEASED: &[u8] = b"released";
-/// Octets of a message.
-const LONGEST: usize = 64;
+/// And the process id.
+const SERVING: &str = "serving ";
+const RELEASED: &str = "released";
+/// Octets of a message: a word, and zeros behind it.
+const MESSAGE: usize = 64;
+/// The user id that may do everything.
+const ROOT: u32 = 0;
 /// Who may connect: the user that the server runs as, and root.
 const MODE: u32 = 0o600;
 const BACKLOG: i32 = 4;
@@ -234,7 +260,6 @@ const PREPARATION: Duration = Duration::from_mins(15);
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -266,7 +291,7 @@ mod tests {
             }
             let serving = thread::spawn(move || heir.serving());
             let Some(Step::Serving { pid, released }) = steps.blocking_recv() else { panic!("it serves") };
-            assert_eq!(pid, std::process::id());
+            assert_eq!(pid, process::id());
             released.send(()).expect("it waits");
             serving.join().expect("no panic").expect("released");
             let mut stream = UnixStream::from(passed.into_iter().next_back().expect("two").1);

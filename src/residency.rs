@@ -42,6 +42,7 @@ pub fn let_go() {
 
 /// Octets of a piece of a mapping. Smaller ones are more to look through, larger ones bring more that is not needed: of the
 /// same program 16 KiB kept 5.3 MiB resident, 64 KiB 8.0 and no splitting 10.3.
+#[cfg(target_os = "linux")]
 const PIECE: usize = 16 << 10;
 
 /// Lets the kernel map no more than a piece at a time; nothing where that is done. Which pieces are marked their addresses say,

@@ -77,7 +77,7 @@ impl Taken {
         let in_force = privileges::confine(&settings.sandbox, || files(settings, &source.file()))?;
         let privileges = api::Privileges {
             user: privileges::own_name(),
-            no_new_privileges: rustix::thread::no_new_privs().unwrap_or_default(),
+            no_new_privileges: privileges::no_new_privileges(),
             landlock: in_force.landlock.name().into(),
             seccomp: if in_force.seccomp { "enforced" } else { "off" }.into(),
             commands: in_force.commands,

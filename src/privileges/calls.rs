@@ -17,6 +17,11 @@ pub(super) fn deny(commands: bool) -> Result<(), Error> {
     filters(commands)?.iter().try_for_each(|filter| apply_filter_all_threads(filter))
 }
 
+/// Whether no program that is run from here gains anything by its owner or its file's capabilities.
+pub fn no_new_privileges() -> bool {
+    rustix::thread::no_new_privs().unwrap_or_default()
+}
+
 fn filters(commands: bool) -> Result<[BpfProgram; 2], Error> {
     let mut denied: Rules = NEVER.iter().map(|call| (*call, Vec::new())).collect();
     if !commands {

@@ -13,15 +13,29 @@
 //!
 //! Not here: what is allowed by whom (the file system's own permissions).
 
+#[cfg(not(target_os = "linux"))]
+mod bare;
+#[cfg(target_os = "linux")]
 mod calls;
 mod files;
+#[cfg(target_os = "linux")]
+mod ruleset;
 mod user;
 
 use tracing::{info, warn};
 
 use crate::config::{Sandbox, SandboxMode};
 
-pub use files::{Enforcement, Files};
+#[cfg(not(target_os = "linux"))]
+use bare::{deny, enforce};
+#[cfg(target_os = "linux")]
+use {calls::deny, ruleset::enforce};
+
+#[cfg(not(target_os = "linux"))]
+pub use bare::no_new_privileges;
+#[cfg(target_os = "linux")]
+pub use calls::no_new_privileges;
+pub use files::Files;
 pub use user::{Account, UserError, drop_capabilities, own_name};
 
 /// Why the sandbox that is required cannot be had.
@@ -30,6 +44,28 @@ pub enum SandboxError {
     /// The kernel has none, or less than none.
     #[error("[sandbox] mode = \"required\": {0}")]
     Missing(String),
+}
+
+/// How much of a ruleset the kernel enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// All of it.
+    Whole,
+    /// What it knows of it.
+    Partly,
+    /// Nothing.
+    Off,
+}
+
+impl Enforcement {
+    /// The word for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "enforced",
+            Self::Partly => "partly",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// What the process may still do.
@@ -62,12 +98,12 @@ pub fn confine(sandbox: &Sandbox, files: impl FnOnce() -> Files) -> Result<InFor
         }
     };
     let files = files();
-    match files.enforce() {
-        Ok(Enforcement::Off) => missing("this kernel has no Landlock: files are not closed to the server".into())?,
+    match enforce(&files) {
+        Ok(Enforcement::Off) => missing("this system has no Landlock: files are not closed to the server".into())?,
         Ok(enforced) => in_force.landlock = enforced,
         Err(error) => missing(format!("Landlock: {error}"))?,
     }
-    match calls::deny(files.commands) {
+    match deny(files.commands) {
         Ok(()) => (in_force.seccomp, in_force.commands) = (true, files.commands),
         Err(error) => missing(format!("seccomp: {error}"))?,
     }

@@ -1,5 +1,6 @@
 //! The user that the server becomes.
 
+#[cfg(not(target_vendor = "apple"))]
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -7,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, setresuid};
-use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set};
-use rustix::thread::{remove_capability_from_bounding_set, set_capabilities};
+use nix::unistd::{Gid, Uid, User, geteuid};
+#[cfg(not(target_vendor = "apple"))]
+use nix::unistd::{getgrouplist, setgroups, setresgid, setresuid};
 use tracing::warn;
 
 /// Why the process cannot become the user that the settings name.
@@ -34,6 +35,9 @@ pub enum UserError {
         /// What the system says.
         error: Errno,
     },
+    /// The system cannot put its groups aside.
+    #[error("user: on this system nothing becomes {0:?} while it runs; start kofn as that user, and leave `user` out")]
+    NotHere(String),
     /// A capability stays.
     #[error("user: capabilities cannot be given up: {0}")]
     Capabilities(io::Error),
@@ -67,6 +71,8 @@ impl Account {
         let user = found.ok_or_else(|| UserError::Unknown(name.to_owned()))?;
         match geteuid() {
             own if own == user.uid => Ok(None),
+            // What setgroups promises elsewhere, macOS does not: the groups of root could stay.
+            own if own.is_root() && cfg!(target_vendor = "apple") => Err(UserError::NotHere(name.to_owned())),
             own if own.is_root() => Ok(Some(Self(user))),
             own => Err(UserError::NotRoot(name.to_owned(), name_of(own))),
         }
@@ -89,16 +95,14 @@ impl Account {
     ///
     /// # Errors
     /// With the step that the kernel refuses; then the process must end.
+    #[cfg(not(target_vendor = "apple"))]
     pub fn become_it(&self) -> Result<(), UserError> {
         let Self(User { name, uid, gid, .. }) = self;
         let refused = |what| move |error| UserError::Refused { what, user: name.clone(), error };
         let c_name = CString::new(name.as_str()).expect("a name that the system knows has no NUL");
         let groups = getgrouplist(&c_name, *gid).map_err(refused("the groups"))?;
         // First of all, for it takes a capability itself.
-        for capability in CapabilitySet::all().iter() {
-            // A kernel that does not know one has nothing to take away.
-            let _ = remove_capability_from_bounding_set(capability);
-        }
+        capabilities::give_up_for_all_programs();
         setgroups(&groups).map_err(refused("the groups"))?;
         setresgid(*gid, *gid, *gid).map_err(refused("the group"))?;
         setresuid(*uid, *uid, *uid).map_err(refused("the id"))?;
@@ -107,6 +111,15 @@ impl Account {
             Ok(()) => Err(refused("the id")(Errno::EPERM)),
             Err(_) => Ok(()),
         }
+    }
+
+    /// Never: [`Account::wanted`] finds nobody to become.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(target_vendor = "apple")]
+    pub fn become_it(&self) -> Result<(), UserError> {
+        Err(UserError::NotHere(self.0.name.clone()))
     }
 }
 
@@ -118,11 +131,41 @@ pub fn drop_capabilities() -> Result<(), UserError> {
     if geteuid().is_root() {
         return Ok(());
     }
-    // Before Linux 4.3 there is no such set.
-    let _ = clear_ambient_capability_set();
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-        .map_err(|error| UserError::Capabilities(error.into()))
+    capabilities::give_up().map_err(UserError::Capabilities)
+}
+
+#[cfg(target_os = "linux")]
+mod capabilities {
+    use std::io;
+
+    use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set};
+    use rustix::thread::{remove_capability_from_bounding_set, set_capabilities};
+
+    /// No program that is run from here will get one.
+    pub(super) fn give_up_for_all_programs() {
+        for capability in CapabilitySet::all().iter() {
+            // A kernel that does not know one has nothing to take away.
+            let _ = remove_capability_from_bounding_set(capability);
+        }
+    }
+
+    pub(super) fn give_up() -> io::Result<()> {
+        // Before Linux 4.3 there is no such set.
+        let _ = clear_ambient_capability_set();
+        let none = CapabilitySet::empty();
+        Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
+    }
+}
+
+/// A system without any.
+#[cfg(not(target_os = "linux"))]
+mod capabilities {
+    #[cfg(not(target_vendor = "apple"))]
+    pub(super) fn give_up_for_all_programs() {}
+
+    pub(super) fn give_up() -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Who this process is now.
