@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,13 @@ pub fn give_way() {
     let _ = setpriority_process(None, POLITE);
 }
 
-/// Called by long computations, every microsecond or so: lets others run first if the calling thread gives way, and costs
-/// next to nothing if it does not.
+/// Threads of this process answer queries from now on. Whoever computes for long gives way to them, whatever its priority.
+pub fn share() {
+    SHARED.store(true, Ordering::Relaxed);
+}
+
+/// Called by long computations, every microsecond or so: lets others run first if the calling thread gives way or the processor
+/// is shared, and costs next to nothing if not. Not for what answers one query.
 #[inline]
 pub fn pause() {
     CALLS.with(|calls| {
@@ -38,7 +44,7 @@ pub fn pause() {
 #[inline(never)]
 fn look() {
     let mut pace = PACE.get().unwrap_or_else(Pace::of_this_thread);
-    if pace.polite {
+    if pace.polite || SHARED.load(Ordering::Relaxed) {
         let now = Instant::now();
         if now.saturating_duration_since(pace.last) >= STRETCH {
             if pace.given <= GRACE + own_time() * SHARE {
@@ -50,6 +56,9 @@ fn look() {
     }
     PACE.set(Some(pace));
 }
+
+/// Whether there are threads that answer.
+static SHARED: AtomicBool = AtomicBool::new(false);
 
 /// What a thread that gives way has given.
 #[derive(Clone, Copy)]
@@ -145,7 +154,7 @@ mod tests {
     #[test]
     fn only_who_is_polite_yields_and_not_for_ever() {
         let is_polite_itself = getpriority_process(None).expect("our own") >= POLITE;
-        let pauses = |mut before: Option<Pace>| {
+        let pauses = move |mut before: Option<Pace>| {
             PACE.set(before.take());
             (0..200_000).for_each(|_| pause());
             PACE.get().expect("it has looked")
@@ -159,7 +168,12 @@ mod tests {
             (polite.join().expect("a pace"), other.join().expect("a pace"))
         });
         assert!(polite.polite && !polite.given.is_zero());
-        assert!(is_polite_itself || (!other.polite && other.given.is_zero()));
+        // Another test may have begun to answer.
+        let is_shared = || SHARED.load(Ordering::Relaxed);
+        assert!(is_polite_itself || is_shared() || (!other.polite && other.given.is_zero()));
+        share();
+        let beside = thread::spawn(move || pauses(None)).join().expect("a pace");
+        assert!(!beside.given.is_zero(), "there are threads that answer");
         let given = Duration::from_secs(3600);
         let exhausted = pauses(Some(Pace { polite: true, last: Instant::now(), given }));
         assert!(exhausted.given - given < GRACE * 10, "only the time between two looks at the clock");

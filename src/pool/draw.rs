@@ -6,6 +6,7 @@ use rand::{Rng, RngExt};
 
 use super::ring::{Ring, Slot, number};
 use super::sites::Group;
+use crate::processor;
 
 /// All `members` in one hand, each of them first in one slot.
 pub(super) fn all(members: usize) -> Ring {
@@ -54,6 +55,7 @@ fn random_hands(weights: &[f64], size: usize, group: &Group, wanted: usize, rng:
     while hands.len() < wanted {
         fill(&mut line, size * blocks.len(), &parts, &mut carry, rng);
         for first in 0..blocks.len() {
+            processor::pause();
             let mut drawn: Vec<u32> = line.iter().skip(first).step_by(blocks.len()).copied().collect();
             drawn.sort_unstable();
             replace_twins(&mut drawn, blocks.len(), rng);

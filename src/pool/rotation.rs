@@ -173,6 +173,7 @@ impl Rotation {
         let renew = |member: &Eligible| Eligible { ttl: ttl_of(member.address).unwrap_or(member.ttl), ..*member };
         rotation.members = self.members.iter().map(renew).collect();
         for hand in rotation.records.chunks_exact_mut((self.reach * self.stride).max(1)) {
+            processor::pause();
             let Some(ttl) = self.addresses(hand).filter_map(ttl_of).min() else { continue };
             for record in hand.chunks_exact_mut(self.stride) {
                 record[TTL].copy_from_slice(&ttl.to_be_bytes());
@@ -187,6 +188,7 @@ impl Rotation {
         rotation.members = left.into();
         let mut rng = SmallRng::seed_from_u64(u64::from(number(rotation.members.len())));
         for hand in rotation.records.chunks_exact_mut(self.reach * self.stride) {
+            processor::pause();
             let mut seats: Vec<IpAddr> = self.addresses(hand).collect();
             if let Some(seat) = seats.iter().position(|member| *member == gone) {
                 seats.remove(seat);

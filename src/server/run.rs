@@ -32,6 +32,7 @@ impl Bound {
     /// # Errors
     /// When the system gives no more threads or file descriptors.
     pub fn run(self, reader: &Reader, registry: &Registry, handoff: Handoff) -> io::Result<Running> {
+        processor::share();
         let (asleep, wake) = io::pipe()?;
         let (end, stop) = watch::channel(());
         let limit = Arc::new(Limit::new(self.limits.tcp_connections, self.limits.tcp_per_prefix));

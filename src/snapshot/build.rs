@@ -13,6 +13,7 @@ use super::written::address_in;
 use crate::config::{PoolConfig, ZonePolicy};
 use crate::health::ProbeKey;
 use crate::pool::{Eligible, Member, Policy, Rotation, Selection, Spread, select};
+use crate::processor;
 use crate::wire::{LowerName, Name, Type};
 use crate::zone::{NodeId, Rrset, Zone};
 
@@ -151,7 +152,11 @@ impl Pool {
 fn members(pool: &Pool, rrset: &Rrset<'_>, moment: Moment<'_>) -> Vec<Member> {
     let ttl = rrset.ttl();
     let addresses = rrset.iter().filter_map(|record| address_in(record.rdata));
-    let mut members: Vec<Member> = addresses.map(|address| moment.member(pool, address, ttl)).collect();
+    let judge = |address| {
+        processor::pause();
+        moment.member(pool, address, ttl)
+    };
+    let mut members: Vec<Member> = addresses.map(judge).collect();
     members.sort_by_key(|member| member.address);
     members
 }

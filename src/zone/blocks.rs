@@ -27,7 +27,7 @@ impl Blocks {
         match self.blocks.last_mut() {
             Some(last) if at != 0 && at + octets.len() <= BLOCK => {
                 if self.len <= SMALL && self.len + octets.len() > SMALL {
-                    let mut large = Octets::with_capacity(BLOCK);
+                    let mut large = Octets::in_passing(BLOCK);
                     large.extend_from_slice(last);
                     *last = large;
                 }
@@ -36,7 +36,7 @@ impl Blocks {
             _ => {
                 // What was left of the last block stays empty.
                 self.len = self.blocks.len() * BLOCK;
-                let mut first = Octets::with_capacity(if self.blocks.is_empty() { 0 } else { BLOCK });
+                let mut first = Octets::in_passing(if self.blocks.is_empty() { 0 } else { BLOCK });
                 first.extend_from_slice(octets);
                 self.blocks.push(first);
             }
@@ -63,7 +63,7 @@ impl Blocks {
             if block.is_empty() {
                 return;
             }
-            *block = Octets::with_capacity(0);
+            *block = Octets::in_passing(0);
         }
     }
 }
@@ -71,7 +71,7 @@ impl Blocks {
 impl Clone for Blocks {
     fn clone(&self) -> Self {
         let copy = |block: &Octets| {
-            let mut copy = Octets::with_capacity(block.len());
+            let mut copy = Octets::in_passing(block.len());
             copy.extend_from_slice(block);
             copy
         };

@@ -253,11 +253,15 @@ impl Zone {
                 continue;
             }
             let of_this_chain = |entry: &Nsec3Entry| {
+                processor::pause();
                 let (rrset, _) = Rrset::read(&self.arena, entry.at as usize);
                 rrset.iter().any(|nsec3| nsec3.rdata.get(2..5 + salt.len()) == Some(&record.rdata[2..]))
             };
             nsec3.retain(of_this_chain);
-            nsec3.sort_unstable_by_key(|entry| entry.hash);
+            nsec3.sort_unstable_by_key(|entry| {
+                processor::pause();
+                entry.hash
+            });
             if !nsec3.is_empty() {
                 let iterations = u16::from_be_bytes([i1, i2]);
                 return Denial::Nsec3(Nsec3Chain { iterations, salt: salt.into(), entries: nsec3.into() });
@@ -271,7 +275,10 @@ impl Zone {
 fn distinct(mut rdata: Vec<&[u8]>) -> Vec<&[u8]> {
     if rdata.len() > 1 {
         let mut order: Vec<usize> = (0..rdata.len()).collect();
-        order.sort_unstable_by_key(|&index| (rdata[index], index));
+        order.sort_unstable_by_key(|&index| {
+            processor::pause();
+            (rdata[index], index)
+        });
         let repeated: std::collections::HashSet<usize> =
             order.windows(2).filter(|pair| rdata[pair[0]] == rdata[pair[1]]).map(|pair| pair[1]).collect();
         if !repeated.is_empty() {

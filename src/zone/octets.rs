@@ -1,11 +1,12 @@
 //! Octets that are written once and then read for as long as a zone is served.
 //!
 //! Few of them come from the heap. Many are pages of their own, large ones where the system has them: then a lookup at a
-//! random place costs no walk through page tables, and a zone that is replaced gives its memory back at once.
+//! random place costs no walk through page tables, and a zone that is replaced gives its memory back at once. What nobody
+//! looks up has pages of the usual size, for the system takes a large one in one go.
 
 use std::ops::{Deref, DerefMut};
 
-use memmap2::{Advice, MmapMut, MmapOptions};
+use memmap2::{MmapMut, MmapOptions};
 
 /// Octets that only grow.
 #[derive(Debug)]
@@ -20,12 +21,20 @@ const LARGE: usize = 4 << 20;
 impl Octets {
     /// None yet, with room for as many. Room that is never used costs no memory where it is large.
     pub(super) fn with_capacity(capacity: usize) -> Self {
+        let octets = Self::in_passing(capacity);
+        #[cfg(target_os = "linux")]
+        if let Self::Pages { map, .. } = &octets {
+            // Without large pages it is only slower.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        octets
+    }
+
+    /// The same for octets that are read once or twice and not looked up.
+    pub(super) fn in_passing(capacity: usize) -> Self {
         if capacity >= LARGE
             && let Ok(map) = MmapOptions::new().len(capacity).no_reserve_swap().map_anon()
         {
-            // Without large pages it is only slower.
-            #[cfg(target_os = "linux")]
-            let _ = map.advise(Advice::HugePage);
             return Self::Pages { map, len: 0 };
         }
         Self::Heap(Vec::with_capacity(capacity))

@@ -4,6 +4,7 @@
 //! rows that say where. Who has no more use for the first records gives their blocks back while the others are read.
 
 use super::blocks::Blocks;
+use crate::processor;
 use crate::wire::{Class, NameRef, Type};
 
 /// Where a record stands: which of the files read (the zone file is 0, included files follow) and which line, from 1.
@@ -153,9 +154,12 @@ impl Records {
         }
     }
 
-    /// All records in the order they were added.
+    /// All records in the order they were added, for work that gives way to queries.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        (0..self.len()).map(|index| self.at(index))
+        (0..self.len()).map(|index| {
+            processor::pause();
+            self.at(index)
+        })
     }
 
     /// Gives back the memory of records before `index`, as far as it can; they must not be asked for again.

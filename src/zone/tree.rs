@@ -18,6 +18,7 @@ use super::index::Index;
 use super::octets::Octets;
 use super::rrset::Rrset;
 use super::serial::Serial;
+use crate::processor;
 use crate::wire::{LowerName, Name, NameRef, Type};
 
 /// A zone: see the module.
@@ -147,6 +148,7 @@ impl Zone {
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
         let mut next = 0;
         std::iter::from_fn(move || {
+            processor::pause();
             let node = NodeId(next);
             (next < self.nodes_end).then(|| {
                 next = self.node_end(node);

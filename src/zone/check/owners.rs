@@ -50,7 +50,6 @@ impl<'r> Owners<'r> {
         let mut owners = Self { records, owners: Vec::new(), of_record, index: None };
         let mut last: Option<(NameRef<'_>, u32)> = None;
         for (index, record) in records.iter().enumerate() {
-            processor::pause();
             let owner = match last {
                 Some((name, owner)) if name.as_bytes() == record.owner.as_bytes() => owner,
                 Some((name, owner)) => owners.insert(record.owner, index as u32, Some((name, owner))),
@@ -100,6 +99,7 @@ impl<'r> Owners<'r> {
         let table = HashTable::with_capacity(self.records.len());
         let mut index = Index { table, hashing: RandomState::default() };
         for owner in 0..self.owners.len() as u32 {
+            processor::pause();
             let name_of = |owner| owner_at(self.records, &self.owners, owner);
             index.insert(name_of(owner), owner, name_of);
         }
