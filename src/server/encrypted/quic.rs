@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, TokioRuntime, TransportConfig};
-use quinn::{ServerConfig, VarInt};
+use quinn::{
+    Connection, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream,
+};
+use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
@@ -99,8 +101,9 @@ impl Worker {
             }
             let mut endpoints = Vec::new();
             for socket in self.sockets {
-                let (defaults, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
-                match Endpoint::new(defaults, Some(server.clone()), socket, runtime) {
+                let mut config = EndpointConfig::default();
+                config.cid_generator(|| Box::new(RandomIds));
+                match Endpoint::new(config, Some(server.clone()), socket, Arc::new(TokioRuntime)) {
                     Ok(endpoint) => endpoints.push(endpoint),
                     Err(error) => tracing::error!("QUIC is not answered: {error}"),
                 }
@@ -120,6 +123,30 @@ impl Worker {
                 let _ = timeout(STOP_PATIENCE, endpoint.wait_idle()).await;
             }
         }));
+    }
+}
+
+/// Connection IDs of 64 random bits.
+///
+/// Quinn's own have 24, and each connection holds several. The one in a Retry is not compared with those that are held, so that
+/// with thousands of connections now and then a client was sent on to the connection of another, which never answered it.
+struct RandomIds;
+
+impl RandomIds {
+    const OCTETS: usize = 8;
+}
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        ConnectionId::new(&rand::random::<[u8; Self::OCTETS]>())
+    }
+
+    fn cid_len(&self) -> usize {
+        Self::OCTETS
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -309,4 +336,18 @@ async fn read_message(receive: &mut RecvStream) -> Result<Vec<u8>, Broken> {
 async fn write_message(send: &mut SendStream, message: &[u8]) -> bool {
     let length = (message.len() as u16).to_be_bytes();
     send.write_all(&[&length[..], message].concat()).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_connections_get_one_id() {
+        let ids: HashSet<ConnectionId> = (0..100_000).map(|_| RandomIds.generate_cid()).collect();
+        assert_eq!(ids.len(), 100_000, "of 24 bits some 300 would be twice there");
+        assert!(ids.iter().all(|id| id.len() == RandomIds.cid_len()));
+    }
 }
