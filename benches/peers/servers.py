@@ -14,31 +14,10 @@ import subprocess
 import sys
 import time
 
-LOOPBACK = "127.0.0.1"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests" / "interop"))
+from peers import LOOPBACK, NotReady, free_port, program  # noqa: E402
+
 PATIENCE = 300.0  # seconds until a server that does not answer is given up: 100,000 zones take some of them long
-
-
-class NotReady(Exception):
-    """A server that did not come to answer."""
-
-
-def program(name):
-    """The path of a program that `run` has installed."""
-    found = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    if not found:
-        raise NotReady(f"{name} is not installed")
-    return found
-
-
-def free_port():
-    """A port that is free for UDP and TCP on loopback."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((LOOPBACK, 0))
-            port = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind((LOOPBACK, port))
-                return port
 
 
 def query(name, rtype=1):
