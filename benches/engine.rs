@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kofn::answer::{Client, Dealer, Outcome, answer};
+use kofn::answer::{Client, Dealer, Outcome, answer, foresee};
 use kofn::config::{Settings, ZonePolicy};
 use kofn::metrics::{Outcome as Label, Transport};
 use kofn::snapshot::{Facts, Publisher, Snapshot, ZoneSource};
@@ -20,7 +20,7 @@ const QUERIES: usize = 1 << 14;
 const FEW: u32 = 10;
 const MANY: u32 = 1_000_000;
 
-criterion_group!(benches, positive, hands, sizes, limits);
+criterion_group!(benches, positive, hands, sizes, batches, limits);
 criterion_main!(benches);
 
 /// One name, one address: the least that an answer can be.
@@ -68,6 +68,33 @@ fn sizes(criterion: &mut Criterion) {
                 .collect();
             group.bench_function(BenchmarkId::new("names", names), |bencher| {
                 bencher.iter(asker(&snapshot, &queries, label));
+            });
+        }
+    }
+}
+
+/// Names at random places, 32 at a time as a busy worker has them: with a look ahead, and without.
+fn batches(criterion: &mut Criterion) {
+    const BATCH: usize = 32;
+    let mut group = criterion.benchmark_group("A, 32 at a time");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for names in [FEW, MANY] {
+        let snapshot = snapshot(&numbered(names), "");
+        let places = (0..QUERIES as u32).map(|index| index.wrapping_mul(0x9e37_79b1) % names);
+        let queries: Vec<_> =
+            places.map(|place| query(&format!("r{place:07}.example.test."), Type::A, Extras::None)).collect();
+        for looks in [true, false] {
+            let mut asker = asker(&snapshot, &queries, Label::Answer);
+            let (mut dealer, mut batches) = (Dealer::new(1), queries.chunks_exact(BATCH).cycle());
+            let kind = if looks { "with a look ahead" } else { "without" };
+            group.bench_function(BenchmarkId::new(kind, names), |bencher| {
+                bencher.iter(|| {
+                    let batch = batches.next().expect("a batch");
+                    if looks {
+                        foresee(&snapshot, batch.iter().map(Vec::as_slice), &mut dealer);
+                    }
+                    batch.iter().for_each(|_| asker());
+                });
             });
         }
     }

@@ -148,6 +148,7 @@ fn ask_all(change: impl FnOnce(&mut Settings)) -> Totals {
     let address = bound.addresses()[0];
     let publisher = Publisher::new(Arc::new(settings), Facts::default());
     publisher.replace_zones(vec![zone()]);
+    assert!(publisher.reader().load().sprawls());
     let registry = Registry::default();
     let handoff = Handoff::to_nobody();
     let taps = Arc::clone(&handoff.taps);
@@ -223,10 +224,15 @@ fn query((name, rtype, _): &(&str, Type, Outcome), extras: &[u8]) -> Vec<u8> {
     query
 }
 
+/// So many that workers look ahead to what a batch will be answered with.
+fn many_names() -> String {
+    (0..60_000).map(|number| format!("n{number} A 192.0.2.1\n")).collect()
+}
+
 fn zone() -> ZoneSource {
     let apex = Name::from_text(b"example.test.").expect("a name");
     let string = format!("\"{}\" ", String::from_utf8_lossy(&STRING));
-    let zone = ZONE.replace("BIG", &string.repeat(6));
+    let zone = ZONE.replace("BIG", &string.repeat(6)) + &many_names();
     let loaded = text::read_bytes(zone.as_bytes(), Path::new("test.zone"), Some(&apex), &text::Limits::default());
     assert_eq!(loaded.faults.errors(), 0);
     let zone = Some(Arc::new(Zone::build(&apex, &loaded.records).expect("a zone")));

@@ -19,12 +19,14 @@ mod dealer;
 mod defer;
 mod denial;
 mod explain;
+mod foresight;
 mod lookup;
 mod rate;
 mod reply;
 
 pub use client::Client;
 pub use dealer::Dealer;
+pub use foresight::foresee;
 
 use crate::config::Settings;
 use crate::metrics::{Outcome as Label, QueryType, Transport};

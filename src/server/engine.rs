@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 use tokio::sync::watch::Receiver;
 
 use super::watch::{self, Begun, Ends};
-use crate::answer::{Client, Dealer, Outcome, answer};
+use crate::answer::{Client, Dealer, Outcome, answer, foresee};
 use crate::metrics::{ConnectionEvent, Counters, Event, Outcome as Label, QueryType, Registry, Transport};
 use crate::snapshot::{Reader, Snapshot};
 use crate::tap::{Shares, Tap, Taps};
@@ -189,6 +189,12 @@ impl Moment<'_> {
             watch::show(tap, (*shares, *begun, self.counters), (self.transport, label), ends, shown);
         }
         octets.map_or(Answered::Silence, Answered::Reply)
+    }
+
+    /// Looks ahead to what the next messages will be answered with.
+    pub(super) fn foresee<'m>(&mut self, messages: impl Iterator<Item = &'m [u8]>) {
+        // A fault in it is met again by the message itself, and counted there.
+        let _ = catch_unwind(AssertUnwindSafe(|| foresee(self.snapshot, messages, self.dealer)));
     }
 
     /// Counts a datagram that is none of its proxy's.

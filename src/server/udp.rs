@@ -126,11 +126,14 @@ impl Worker {
         for _ in 0..TURN {
             // An error here is that nothing waits, or one that an ICMP message left on the socket and that is gone with
             // having been told. There is no packet to count.
-            if batch.receive(&door.socket).is_err() {
+            let Ok(arrived) = batch.receive(&door.socket) else {
                 door.end_of_spell(engine);
                 return false;
-            }
+            };
             let mut moment = engine.moment();
+            if arrived > 1 {
+                moment.foresee(batch.queries());
+            }
             let lost = batch.answer(&door.socket, |octets, way, reply| {
                 let Ok((query, client)) = proxies.open(octets, &way.peer) else {
                     moment.drop_proxied();

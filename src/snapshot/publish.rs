@@ -98,7 +98,7 @@ impl Publisher {
     pub fn new(settings: Arc<Settings>, facts: Facts) -> Arc<Self> {
         let cookie_secret = settings.cookies.secret.unwrap_or_else(|| CookieSecret(rand::random()));
         let zones = ZoneSet::new([]);
-        let first = Snapshot { generation: 1, settings, cookie_secret, zones, cells: 0 };
+        let first = Snapshot { generation: 1, settings, cookie_secret, zones, cells: 0, sprawls: false };
         Arc::new(Self {
             current: Arc::new(ArcSwap::from_pointee(first)),
             ledger: Arc::default(),
@@ -172,8 +172,9 @@ impl Publisher {
         let current = self.current.load_full();
         let cookie_secret = settings.cookies.secret.unwrap_or(current.cookie_secret);
         let zones = ZoneSet::new(current.zones.iter().map(|(apex, zone)| (apex.clone(), Arc::clone(zone))));
-        let cells = current.cells;
-        self.swap(&mut writer, Snapshot { generation: current.generation + 1, settings, cookie_secret, zones, cells });
+        let (cells, sprawls) = (current.cells, current.sprawls);
+        let generation = current.generation + 1;
+        self.swap(&mut writer, Snapshot { generation, settings, cookie_secret, zones, cells, sprawls });
     }
 
     /// Takes over the verdicts of these probes. Who is out is out of all hands when this returns; large rotations are
@@ -314,6 +315,7 @@ impl Publisher {
             generation: current.generation + 1,
             settings: Arc::clone(&current.settings),
             cookie_secret: current.cookie_secret,
+            sprawls: zones.iter().any(|(_, zone)| zone.zone.as_ref().is_some_and(|zone| zone.sprawls())),
             zones: ZoneSet::new(zones),
             cells: self.ledger.cells(),
         };

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub(super) zones: ZoneSet<Arc<ServedZone>>,
     /// How many cells a worker needs to walk all rotations.
     pub(super) cells: u32,
+    /// Whether a zone is larger than caches are.
+    pub(super) sprawls: bool,
 }
 
 /// One zone with the pools that lie over it.
@@ -93,6 +95,11 @@ impl Snapshot {
     /// How many cells a worker needs to walk all rotations.
     pub fn cells(&self) -> u32 {
         self.cells
+    }
+
+    /// Whether a zone is larger than the caches are that a core has to itself.
+    pub fn sprawls(&self) -> bool {
+        self.sprawls
     }
 
     /// All pools with the zone they lie over.

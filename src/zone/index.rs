@@ -70,6 +70,28 @@ impl Index {
         }
     }
 
+    /// The hash of a lower-cased name.
+    #[inline]
+    pub(super) fn hash(&self, lower: &[u8]) -> u64 {
+        hash(&self.hashing, lower)
+    }
+
+    /// An octet of the line that a lookup of this hash reads first.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u8 {
+        self.lines[self.line_of(hash)]
+    }
+
+    /// The place that a lookup of this hash looks at first, if that line has one.
+    #[inline]
+    pub(super) fn first_place(&self, hash: u64) -> Option<u32> {
+        let start = self.line_of(hash);
+        let mut slots = self.lines[start..start + LINE].chunks_exact(SLOT);
+        let slot = |slot: &[u8]| u64::from_le_bytes(slot.try_into().expect("a slot has eight octets"));
+        let found = slots.find_map(|octets| Some(slot(octets)).filter(|slot| *slot as u32 == hash as u32));
+        found.and_then(|slot| ((slot >> 32) as u32).checked_sub(1))
+    }
+
     /// Octets of memory.
     pub(super) fn octets(&self) -> usize {
         self.lines.len()
@@ -109,6 +131,9 @@ mod tests {
                 assert_eq!(index.find(&place.to_be_bytes(), |found| found == place), Some(place), "of {count}");
             }
             assert_eq!(index.find(b"another", |_| false), None, "of {count}");
+            let first = |place: &u32| index.first_place(index.hash(&place.to_be_bytes())) == Some(*place);
+            // Some stand in the line behind their own.
+            assert!((0..count).filter(first).count() * 10 >= count as usize * 8, "of {count}");
         }
     }
 

@@ -33,4 +33,4 @@ pub use records::{Place, Record, Records};
 pub use rrset::{OWNER_IS_QNAME, RECORD_HEADER, Rrset, RrsetRecord};
 pub use serial::Serial;
 pub use set::ZoneSet;
-pub use tree::{Found, NodeId, Zone};
+pub use tree::{Found, NodeId, Sought, Zone};

@@ -71,6 +71,14 @@ impl Node {
     }
 }
 
+/// A name on its way through the index.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought(u64);
+
+/// Octets of a small processor's second cache.
+const SPRAWLING: usize = 512 << 10;
+const CACHE_LINE: usize = 64;
+
 /// Where a name leads in a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -136,6 +144,31 @@ impl Zone {
     #[inline]
     pub fn exact(&self, lower: &[u8]) -> Option<NodeId> {
         self.index.find(lower, |at| self.name_octets(NodeId(at)) == lower).map(NodeId)
+    }
+
+    /// What a lookup of a lower-cased name in wire form begins with.
+    #[inline]
+    pub fn seek(&self, lower: &[u8]) -> Sought {
+        Sought(self.index.hash(lower))
+    }
+
+    /// Whether lookups at random places wait for memory: the index alone fills what caches a core has to itself.
+    pub fn sprawls(&self) -> bool {
+        self.index.octets() > SPRAWLING
+    }
+
+    /// Reads where the index has the name: all of it comes near by that.
+    #[inline]
+    pub fn touch_index(&self, sought: Sought) -> u8 {
+        self.index.touch(sought.0)
+    }
+
+    /// Reads the node that the index names, and the cache line behind it, which may have the rest.
+    #[inline]
+    pub fn touch_node(&self, sought: Sought) -> u8 {
+        let Some(place) = self.index.first_place(sought.0) else { return 0 };
+        let octet = |at: usize| self.arena.get(at).copied().unwrap_or_default();
+        octet(place as usize) ^ octet(place as usize + CACHE_LINE)
     }
 
     /// The name of a node, in lower case.

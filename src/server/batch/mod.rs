@@ -67,6 +67,11 @@ impl Batch {
         self.arrivals.is_full()
     }
 
+    /// The received queries.
+    pub(super) fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        self.arrivals.iter().flat_map(|arrival| arrival.queries())
+    }
+
     /// Hands each received query, its way and room for the reply to `respond`, which says how many octets it wrote (`None`
     /// leaves the query without a reply), and sends the replies. Says how many replies could not be sent.
     pub(super) fn answer(
