@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 use tokio::sync::watch::Receiver;
 
 use super::watch::{self, Begun, Ends};
-use crate::answer::{Client, Dealer, Outcome, answer, foresee};
+use crate::answer::{Client, Dealer, Outcome, answer};
 use crate::metrics::{ConnectionEvent, Counters, Event, Outcome as Label, QueryType, Registry, Transport};
 use crate::snapshot::{Reader, Snapshot};
 use crate::tap::{Shares, Tap, Taps};
@@ -192,9 +192,10 @@ impl Moment<'_> {
     }
 
     /// Looks ahead to what the next messages will be answered with.
+    #[cfg(all(target_os = "linux", not(without_batch)))]
     pub(super) fn foresee<'m>(&mut self, messages: impl Iterator<Item = &'m [u8]>) {
         // A fault in it is met again by the message itself, and counted there.
-        let _ = catch_unwind(AssertUnwindSafe(|| foresee(self.snapshot, messages, self.dealer)));
+        let _ = catch_unwind(AssertUnwindSafe(|| crate::answer::foresee(self.snapshot, messages, self.dealer)));
     }
 
     /// Counts a datagram that is none of its proxy's.
