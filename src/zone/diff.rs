@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::image::{Image, Place, Shown};
 use super::records::{self, Record, Records};
+use crate::processor;
 use crate::wire::{Class, NameRef, Type};
 
 /// What one serial of a zone has and the other has not, each list led by its SOA record, as IXFR sends them (RFC 1995
@@ -26,6 +27,7 @@ impl Difference {
         let (mut old_place, mut new_place) = (Place::default(), Place::default());
         let (mut before, mut after) = (old.step(&mut old_place), new.step(&mut new_place));
         loop {
+            processor::pause();
             let order = match (&before, &after) {
                 (Some(before), Some(after)) => before.order(after),
                 (Some(_), None) => Ordering::Less,
