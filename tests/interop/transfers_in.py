@@ -147,7 +147,8 @@ def check_changes(tally, kind, key):
             time.sleep(0.02)
         last = 2 + CHANGES
         tally.check(settle(primary, APEX, last), f"{what}: the primary itself stays at {serial_of(primary.server, APEX)}")
-        tally.check(await_serial(kofn, APEX, last), f"{what}: {CHANGES} changes end at {serial_of(kofn, APEX)}:\n{kofn.log[-2000:]}")
+        tally.check(await_serial(kofn, APEX, last), f"{what}: {CHANGES} changes end at {serial_of(kofn, APEX)}:\n{kofn.log[-2000:]}\n"
+                    f"{primary.server.log[-1500:]}")
         check_same(tally, primary, kofn, APEX, f"{what} after {CHANGES} changes")
         if key:
             check_strangers(tally, primary, kofn, last)
