@@ -1,8 +1,10 @@
 //! The task of the drains: it follows their file, ends them when their time is over, and does what is asked of it.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +17,7 @@ use super::listing::Listing;
 use super::refusal::Refusal;
 use crate::drain::Moment;
 use crate::net::Prefix;
+use crate::processor;
 use crate::reload::watch::Watch;
 use crate::snapshot::Publisher;
 use crate::wire::Name;
@@ -172,14 +175,21 @@ async fn answer(book: &Arc<Mutex<Book>>, request: Request) {
     let _ = done.zip(listing).map(|(done, listing)| reply.send(done.map(|()| listing)));
 }
 
-/// Runs on a thread that may block. `None` when it panicked, which costs that request and nothing that is served.
+/// Runs on a thread of its own, which gives way to those that answer: to take a member out of a large pool takes milliseconds.
+/// `None` when it panicked, which costs that request and nothing that is served.
 async fn locked<T: Send + 'static>(
     book: &Arc<Mutex<Book>>,
     work: impl FnOnce(&mut Book, &Moment) -> T + Send + 'static,
 ) -> Option<T> {
     let (book, now) = (Arc::clone(book), now());
     let locked = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner), &now);
-    tokio::task::spawn_blocking(locked).await.inspect_err(|panic| error!("drains: {panic}")).ok()
+    let politely = move || {
+        processor::give_way();
+        locked()
+    };
+    // The blocking thread only waits. It is the runtime's, which lends it to others afterwards: it must stay as it is.
+    let aside = || thread::scope(|scope| scope.spawn(politely).join().unwrap_or_else(|panic| resume_unwind(panic)));
+    tokio::task::spawn_blocking(aside).await.inspect_err(|panic| error!("drains: {panic}")).ok()
 }
 
 /// By the runtime's clock, which tests can move, and by that of people.
