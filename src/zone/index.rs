@@ -38,7 +38,7 @@ impl Index {
 
     /// Adds a place that is not there yet.
     pub(super) fn insert(&mut self, name: &[u8], place: u32) {
-        let hash = hash(&self.hashing, name);
+        let hash = self.hash(name);
         let mut start = self.line_of(hash);
         loop {
             let slots = &mut self.lines[start..start + LINE];
@@ -54,7 +54,12 @@ impl Index {
     /// The place of `name`, of those that `is_it` says are its own.
     #[inline]
     pub(super) fn find(&self, name: &[u8], is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let hash = hash(&self.hashing, name);
+        self.find_hashed(self.hash(name), is_it)
+    }
+
+    /// The same for the hash of a name.
+    #[inline]
+    pub(super) fn find_hashed(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut start = self.line_of(hash);
         loop {
             let line: &[u8; LINE] = self.lines[start..].first_chunk().expect("lines are whole");
@@ -80,16 +85,6 @@ impl Index {
     #[inline]
     pub(super) fn touch(&self, hash: u64) -> u8 {
         self.lines[self.line_of(hash)]
-    }
-
-    /// The place that a lookup of this hash looks at first, if that line has one.
-    #[inline]
-    pub(super) fn first_place(&self, hash: u64) -> Option<u32> {
-        let start = self.line_of(hash);
-        let mut slots = self.lines[start..start + LINE].chunks_exact(SLOT);
-        let slot = |slot: &[u8]| u64::from_le_bytes(slot.try_into().expect("a slot has eight octets"));
-        let found = slots.find_map(|octets| Some(slot(octets)).filter(|slot| *slot as u32 == hash as u32));
-        found.and_then(|slot| ((slot >> 32) as u32).checked_sub(1))
     }
 
     /// Octets of memory.
@@ -131,8 +126,8 @@ mod tests {
                 assert_eq!(index.find(&place.to_be_bytes(), |found| found == place), Some(place), "of {count}");
             }
             assert_eq!(index.find(b"another", |_| false), None, "of {count}");
-            let first = |place: &u32| index.first_place(index.hash(&place.to_be_bytes())) == Some(*place);
-            // Some stand in the line behind their own.
+            let first = |place: &u32| index.find_hashed(index.hash(&place.to_be_bytes()), |_| true) == Some(*place);
+            // A tag may be that of another name.
             assert!((0..count).filter(first).count() * 10 >= count as usize * 8, "of {count}");
         }
     }
