@@ -83,8 +83,7 @@ impl Follower {
     async fn turn(&mut self, look: Look) -> Pass {
         let interest = self.locked(|loader| loader.interest()).await.unwrap_or_default();
         self.follow(&interest);
-        let pass = self.locked(move |loader| (loader.pass(look), loader.interest())).await;
-        let Some((pass, wanted)) = pass else { return Pass::default() };
+        let Some((pass, wanted)) = self.look(look).await else { return Pass::default() };
         if !pass.changed.is_empty() {
             // What the zone was made of, and what it has replaced.
             self.locked(|_| residency::let_go()).await;
@@ -93,10 +92,20 @@ impl Follower {
             return pass;
         }
         self.follow(&wanted);
-        match self.locked(|loader| loader.pass(Look::Changed)).await {
-            Some(second) => Pass { changed: [pass.changed, second.changed].concat(), ..second },
+        match self.look(Look::Changed).await {
+            Some((second, _)) => Pass { changed: [pass.changed, second.changed].concat(), ..second },
             None => pass,
         }
+    }
+
+    /// What a look did, and where changes matter after it.
+    async fn look(&self, look: Look) -> Option<(Pass, Interest)> {
+        let seen = self.locked(move |loader| (loader.pass(look), loader.interest(), loader.is_early())).await;
+        let (pass, wanted, is_early) = seen?;
+        if let Some(watch) = self.watch.as_ref().filter(|_| is_early) {
+            watch.look_again();
+        }
+        Some((pass, wanted))
     }
 
     fn follow(&mut self, interest: &Interest) {

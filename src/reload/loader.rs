@@ -16,7 +16,7 @@ use super::load::{Good, Load, in_parallel, load};
 use super::progress::Progress;
 use super::settings::{SettingsSource, restart_keys};
 use super::source::{self, POLICY_ENDING, Source, ZONE_ENDING};
-use super::stamp::{Stamp, Stamps};
+use super::stamp::{Motion, Stamp, Stamps};
 use super::standing::{Look, Looks, Overview, Pass, Standing};
 use super::watch::Interest;
 use crate::config::{Settings, ZonePolicy};
@@ -31,6 +31,7 @@ pub struct Loader {
     /// As the program started with them: what takes a restart is compared with these.
     started: Settings,
     settings_stamp: Stamp,
+    settings_motion: Motion,
     settings_faults: Vec<Fault>,
     /// The folder of the zone files, which may change while the server runs.
     folder: PathBuf,
@@ -40,6 +41,8 @@ pub struct Loader {
     zones: BTreeMap<Name, Box<Entry>>,
     overview: watch::Sender<Arc<Overview>>,
     looks: Looks,
+    /// Whether the last look has left files alone because they were being written.
+    is_early: bool,
 }
 
 /// One zone between two looks.
@@ -49,6 +52,7 @@ struct Entry {
     standing: Arc<Standing>,
     good: Option<(Good, Timestamp)>,
     stamps: Stamps,
+    motion: Motion,
 }
 
 impl Loader {
@@ -58,6 +62,7 @@ impl Loader {
         Self {
             settings_source,
             settings_stamp,
+            settings_motion: Motion::default(),
             settings_faults: settings.warnings.iter().map(Fault::from).collect(),
             folder: settings.zones.clone(),
             beside: Read::default(),
@@ -67,6 +72,7 @@ impl Loader {
             zones: BTreeMap::new(),
             overview: watch::Sender::default(),
             looks: Looks::default(),
+            is_early: false,
         }
     }
 
@@ -85,6 +91,7 @@ impl Loader {
     /// Looks at the files and serves what has changed and is good.
     pub fn pass(&mut self, look: Look) -> Pass {
         let (all, begun) = (look != Look::Changed, Instant::now());
+        self.is_early = false;
         self.read_settings(all);
         self.beside.pass(|fault| error!("{fault}"));
         let listing = match source::list(&self.folder) {
@@ -99,7 +106,8 @@ impl Loader {
         };
         self.tell_folder_faults(listing.faults);
         let mut changed = self.drop_all_but(&listing.sources, look);
-        let due: Vec<Source> = listing.sources.into_values().filter(|source| all || self.is_due(source)).collect();
+        let mut due: Vec<Source> = listing.sources.into_values().collect();
+        due.retain(|source| all || self.is_due(source));
         changed.extend(self.read(&due, look));
         self.conclude(changed, begun)
     }
@@ -117,7 +125,8 @@ impl Loader {
             (entry.standing.source == source && source.zone.exists()).then_some(source)
         };
         let sources: BTreeSet<Source> = touched.iter().filter_map(known).collect();
-        let due: Vec<Source> = sources.into_iter().filter(|source| self.is_due(source)).collect();
+        let mut due: Vec<Source> = sources.into_iter().collect();
+        due.retain(|source| self.is_due(source));
         if due.is_empty() {
             return None;
         }
@@ -149,12 +158,23 @@ impl Loader {
         interest
     }
 
-    /// Whether the files may hold something new. What is held is always read: a folder that was gone and is back may have
-    /// every file as it was.
-    fn is_due(&self, source: &Source) -> bool {
+    /// Whether the last look has left files alone because they were being written.
+    pub(super) fn is_early(&self) -> bool {
+        self.is_early
+    }
+
+    /// Whether the files may hold something new, and hold all of it. What is held is always read: a folder that was gone and
+    /// is back may have every file as it was.
+    fn is_due(&mut self, source: &Source) -> bool {
         let is_of = |standing: &Standing| standing.source == *source && standing.held.is_empty();
-        let entry = self.zones.get(&source.apex).filter(|entry| is_of(&entry.standing));
-        entry.is_none_or(|entry| !entry.stamps.hold(source))
+        let entry = self.zones.get_mut(&source.apex).filter(|entry| is_of(&entry.standing));
+        let Some(entry) = entry else { return true };
+        if entry.stamps.hold(source) {
+            return false;
+        }
+        let is_early = entry.motion.is_under_way(&entry.stamps.files(source), SystemTime::now());
+        self.is_early |= is_early;
+        !is_early
     }
 
     /// Keeps what is good of a zone that was read, and says whether that is something new.
@@ -191,7 +211,8 @@ impl Loader {
         let change = (is_new || is_first).then(|| Change::between(&apex, of(old).as_ref(), of(new.as_ref()).as_ref()));
         let good = if is_new { new } else { before.and_then(|before| before.good) };
         standing.show(good.as_ref());
-        self.zones.insert(apex, Box::new(Entry { standing: Arc::new(standing), good, stamps }));
+        let entry = Entry { standing: Arc::new(standing), good, stamps, motion: Motion::default() };
+        self.zones.insert(apex, Box::new(entry));
         change
     }
 
@@ -250,6 +271,10 @@ impl Loader {
             return;
         }
         let start = SystemTime::now();
+        if !all && self.settings_motion.is_under_way(std::slice::from_ref(&file), start) {
+            self.is_early = true;
+            return;
+        }
         match self.settings_source.load() {
             Err(faults) => {
                 faults.iter().for_each(|fault| error!("settings not taken: {fault}"));
@@ -349,6 +374,8 @@ fn serial_warning(file: &Path, old: &Good, new: &Good, same_records: bool) -> Op
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::reload::Overrides;
     use crate::snapshot::Facts;
@@ -375,7 +402,15 @@ mod tests {
 
         fn write(&self, zone: &str, serial: u32) {
             let text = format!("$TTL 60\n@ SOA ns host {serial} 1 1 1 30\n@ NS ns\nns A 192.0.2.1\n");
-            std::fs::write(self.path(&format!("{zone}.test.zone")), text).expect("a file");
+            let file = self.path(&format!("{zone}.test.zone"));
+            std::fs::write(&file, text).expect("a file");
+            Self::settle(&file);
+        }
+
+        /// As if the file had been written a while ago.
+        fn settle(file: &Path) {
+            let ago = SystemTime::now() - Duration::from_secs(9);
+            std::fs::File::options().append(true).open(file).and_then(|file| file.set_modified(ago)).expect("a time");
         }
 
         fn path(&self, file: &str) -> PathBuf {
@@ -395,6 +430,23 @@ mod tests {
         ["a", "b"].iter().for_each(|zone| world.write(zone, 2));
         assert_eq!(world.glance(&["a.test.zone", "a.test.zone.new"]), Some(vec!["a.test.".into()]));
         assert_eq!(world.glance(&["b.test.toml"]), Some(vec!["b.test.".into()]), "its policy was touched, or came");
+    }
+
+    #[test]
+    fn what_is_being_written_is_read_later_unless_somebody_asks() {
+        let mut world = World::new();
+        let policy = world.path("a.test.toml");
+        std::fs::write(&policy, "").expect("a file");
+        World::settle(&policy);
+        assert!(world.loader.pass(Look::Changed).changed.is_empty(), "an empty policy is none");
+        std::fs::write(&policy, "[pool.ns]\nk = 1\n").expect("a file");
+        assert_eq!(world.glance(&["a.test.toml"]), None);
+        assert!(world.loader.pass(Look::Changed).changed.is_empty() && world.loader.is_early());
+        World::settle(&policy);
+        assert_eq!(world.loader.pass(Look::Changed).changed.len(), 1);
+        assert!(!world.loader.is_early());
+        std::fs::write(&policy, "").expect("a file");
+        assert_eq!(world.loader.pass(Look::All).changed.len(), 1, "whoever asks says that it is whole");
     }
 
     #[test]

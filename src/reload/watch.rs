@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 /// Quiet for so long, a change is taken for whole: editors and `cp` leave gaps of a few milliseconds at most.
-const SETTLE: Duration = Duration::from_millis(100);
+pub(super) const SETTLE: Duration = Duration::from_millis(100);
 /// A folder that is never quiet is read after so long, so that a change is served within a second of its write.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// When more files than that are touched, it is no use to look at those before all others.
 const FEW: usize = 1000;
 
@@ -127,6 +127,11 @@ impl Watch {
             }
         }
         refused
+    }
+
+    /// Has [`Watch::settled`] end as after a change: there was one that had not settled.
+    pub(super) fn look_again(&self) {
+        self.signal.notify_one();
     }
 
     /// Waits for a change, and then until it has settled; says what was touched since it was asked last.
