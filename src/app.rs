@@ -46,6 +46,7 @@ use crate::health::Table;
 use crate::metrics::Registry;
 use crate::privileges::{SandboxError, UserError};
 use crate::probe::{self, Feed, FirstRound, Prober};
+use crate::processor;
 use crate::reload::drains::Drainer;
 use crate::reload::{Follower, Loader, Overview, SettingsSource};
 use crate::replicate::Replicator;
@@ -279,7 +280,7 @@ async fn stay_small() {
     loop {
         pauses.tick().await;
         // If it panicked nothing is lost but some memory.
-        let _ = tokio::task::spawn_blocking(residency::let_go).await;
+        let _ = processor::aside(residency::let_go).await;
     }
 }
 

@@ -16,11 +16,27 @@ use rustix::process::{getpriority_process, setpriority_process};
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Lets the calling thread, and threads that it starts, give way: for work that takes seconds while others answer queries.
 /// What the system refuses is only lost politeness.
 pub fn give_way() {
+    if let Some(pace) = PACE.get() {
+        if pace.polite {
+            return;
+        }
+        PACE.set(Some(Pace { polite: true, ..pace }));
+    }
     let _ = setpriority_process(None, POLITE);
+}
+
+/// Runs `work` on one of the runtime's threads for what blocks, which gives way from then on: for what takes milliseconds or
+/// waits for a disk. Nothing that blocks in the same runtime may be in a hurry.
+pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    spawn_blocking(|| {
+        give_way();
+        work()
+    })
 }
 
 /// Threads of this process answer queries from now on. Whoever computes for long gives way to them, whatever its priority.

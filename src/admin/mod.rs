@@ -48,6 +48,8 @@ pub use drains::{DrainKeeper, Reply};
 pub use reading::PATHS;
 pub use recent::Recent;
 use refusal::{ending, malformed, no_such_method, no_such_path};
+
+use crate::processor;
 pub use status::{Files, Judge, Sources, TellFiles, Zones};
 
 /// Has the files read again, with what would be held if told so.
@@ -132,7 +134,7 @@ async fn keep(sources: Arc<Sources>) {
         steps.tick().await;
         let sources = Arc::clone(&sources);
         // Large rings take milliseconds, and what panics there ends nothing here.
-        let _ = tokio::task::spawn_blocking(move || sources.keep()).await;
+        let _ = processor::aside(move || sources.keep()).await;
     }
 }
 

@@ -27,10 +27,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
+use crate::processor;
 use crate::snapshot::Publisher;
 use crate::transfer::journal::Journals;
 use herald::Herald;
@@ -69,7 +69,7 @@ pub async fn run(context: Context) {
         let snapshot = reader.load();
         let (look_at, mut looking) = (Arc::clone(&snapshot), keeper);
         // Comparing two large zones takes a while, and so does a disk.
-        let looked = spawn_blocking(move || {
+        let looked = processor::aside(move || {
             let changes = looking.look(&look_at);
             (looking, changes)
         });

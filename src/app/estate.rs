@@ -10,7 +10,6 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use socket2::Socket;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tracing::{error, warn};
 
 use super::BuildError;
@@ -18,6 +17,7 @@ use super::memory::Memory;
 use crate::admin::Control;
 use crate::handover::{self, Heir, Offer, Passed};
 use crate::metrics::Transport;
+use crate::processor;
 use crate::reload::drains::DrainHandle;
 use crate::server::{Bound, Given};
 
@@ -133,7 +133,7 @@ impl Custody {
     /// Writes what is to be known of, and no more.
     pub(super) async fn let_go(&self) {
         let memory = Arc::clone(&self.memory);
-        if let Err(panic) = spawn_blocking(move || memory.keep()).await {
+        if let Err(panic) = processor::aside(move || memory.keep()).await {
             error!("verdicts could not be written: {panic}");
         }
         // A server that is about to end has written it.

@@ -15,12 +15,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::task;
 use tokio::time::{Instant, interval_at, sleep};
 use tracing::{error, info, warn};
 
 use crate::drain::Moment;
 use crate::health::{Finding, Table, Verdict};
+use crate::processor;
 use crate::reload::keep;
 
 /// The file, in the state folder. Nobody is to edit it.
@@ -105,7 +105,7 @@ impl Memory {
             };
             let memory = Arc::clone(&self);
             let write = move || memory.write(|before, findings| is_due || before != findings);
-            if let Err(panic) = task::spawn_blocking(write).await {
+            if let Err(panic) = processor::aside(write).await {
                 error!("verdicts could not be written: {panic}");
             }
         }

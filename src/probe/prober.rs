@@ -19,6 +19,7 @@ use super::schedule::{Ending, ProbeId, Room, Schedule};
 use super::witness::Witnesses;
 use crate::config::Check;
 use crate::health::{Belief, Change, Flip, ProbeKey, Reason, Table, Testimony, Verdict};
+use crate::processor;
 
 /// Probes what the snapshots ask for.
 #[derive(Debug)]
@@ -225,7 +226,7 @@ impl Prober {
         }
         if std::mem::take(&mut self.announce) || !self.changed.is_empty() {
             let (take_over, keys) = (Arc::clone(&self.feed.changed), std::mem::take(&mut self.changed));
-            self.refreshing = Some(task::spawn_blocking(move || take_over(&keys)));
+            self.refreshing = Some(processor::aside(move || take_over(&keys)));
         } else if self.schedule.all_heard() && self.table.belief().withheld == 0 {
             self.first_round.send_if_modified(|done| !std::mem::replace(done, true));
         }

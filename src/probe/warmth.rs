@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::task;
 use tokio::time::{Instant, sleep_until};
 
+use crate::processor;
 use crate::snapshot::Publisher;
 
 /// Lets `publisher` give members that have come back more weight whenever it is due. It ends only when it is dropped.
@@ -19,7 +19,7 @@ pub async fn warm(publisher: Arc<Publisher>) {
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 let publisher = Arc::clone(&publisher);
-                if task::spawn_blocking(move || publisher.warm()).await.is_err() {
+                if processor::aside(move || publisher.warm()).await.is_err() {
                     tracing::error!("the weights of members that have come back could not be raised");
                 }
             }

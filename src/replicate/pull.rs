@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::exchange::{Links, Peer, PullError};
+use crate::processor;
 use crate::transfer::tsig::Unverified;
 use crate::transfer::{Intake, Misbehaviour, Question, Received, Response, apply, build};
 use crate::wire::{Name, Type};
@@ -125,7 +125,7 @@ async fn differences(
                 let zone = Arc::new(build(&apex, &records, Some(expected))?);
                 Ok(Some(Pulled { zone, records, how: How::Ixfr }))
             };
-            spawn_blocking(work).await.expect("the work does not panic")
+            processor::aside(work).await.expect("the work does not panic")
         }
     }
 }
@@ -136,7 +136,7 @@ async fn whole(apex: &Name, records: Records, expected: Serial, how: How) -> Res
         let zone = Arc::new(build(&apex, &records, Some(expected))?);
         Ok(Pulled { zone, records, how })
     };
-    spawn_blocking(work).await.expect("the work does not panic")
+    processor::aside(work).await.expect("the work does not panic")
 }
 
 async fn receive(

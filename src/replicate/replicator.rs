@@ -8,7 +8,7 @@ use std::thread;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{error, info, warn};
 
 use super::catalogs::Catalogs;
@@ -18,6 +18,7 @@ use super::secondary::{Plan, Round, Secondary, Trigger};
 use super::standing::Standings;
 use super::store::{Kept, Store};
 use crate::config::ZonePolicy;
+use crate::processor;
 use crate::snapshot::{Publisher, Transferred};
 use crate::transfer::notify::Notified;
 use crate::wire::Name;
@@ -182,7 +183,7 @@ impl Replicator {
     async fn begin(&mut self, new: Vec<(Name, Plan, Arc<ZonePolicy>)>) -> bool {
         let store = self.context.store.clone();
         let apexes: Vec<Name> = new.iter().map(|(apex, ..)| apex.clone()).collect();
-        let kept = spawn_blocking(move || load_all(&store, &apexes)).await.expect("reading does not panic");
+        let kept = processor::aside(move || load_all(&store, &apexes)).await.expect("reading does not panic");
         let mut transferred = Vec::new();
         for ((apex, plan, policy), kept) in new.into_iter().zip(kept) {
             let kept = kept.unwrap_or_else(|message| {

@@ -15,7 +15,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -26,6 +25,7 @@ use super::pull::{How, Pulled, probe, pull};
 use super::standing::State;
 use super::store::{Kept, Note};
 use crate::config::{Primary, Transfer};
+use crate::processor;
 use crate::snapshot::{Transferred, misfits};
 use crate::transfer::tsig::Key;
 use crate::wire::{LowerName, Name};
@@ -259,7 +259,7 @@ impl Secondary {
         });
         self.tell_misfits();
         let (store, apex) = (self.context.store.clone(), self.apex.clone());
-        let saved = spawn_blocking(move || store.save(&apex, &records, &note)).await.expect("writing does not panic");
+        let saved = processor::aside(move || store.save(&apex, &records, &note)).await.expect("writing does not panic");
         if let Err(error) = saved {
             warn!(zone = %self.apex, "served, but not kept for the next start: {error}");
         }
@@ -284,7 +284,7 @@ impl Secondary {
         let (store, apex, note) = (self.context.store.clone(), self.apex.clone(), held.note.clone());
         let serial = held.zone.serial();
         debug!(zone = %self.apex, %serial, "nothing newer");
-        let saved = spawn_blocking(move || store.save_note(&apex, &note)).await.expect("writing does not panic");
+        let saved = processor::aside(move || store.save_note(&apex, &note)).await.expect("writing does not panic");
         if let Err(error) = saved {
             warn!(zone = %self.apex, "the state folder does not take the time of the last look: {error}");
         }

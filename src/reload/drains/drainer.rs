@@ -1,10 +1,8 @@
 //! The task of the drains: it follows their file, ends them when their time is over, and does what is asked of it.
 
 use std::io;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -90,7 +88,7 @@ impl Drainer {
     ) -> io::Result<(Self, DrainHandle)> {
         let generations = publisher.generations();
         let now = now();
-        let book = tokio::task::spawn_blocking(move || Book::open(&state, publisher, &now, ours)).await?;
+        let book = processor::aside(move || Book::open(&state, publisher, &now, ours)).await?;
         let watch = Watch::new().inspect_err(|error| warn!("changes of drains.toml are not followed: {error}"));
         let (sender, requests) = mpsc::channel(8);
         Ok((Self { book: Arc::new(Mutex::new(book)), watch: watch.ok(), generations, requests }, DrainHandle(sender)))
@@ -175,7 +173,7 @@ async fn answer(book: &Arc<Mutex<Book>>, request: Request) {
     let _ = done.zip(listing).map(|(done, listing)| reply.send(done.map(|()| listing)));
 }
 
-/// Runs on a thread of its own, which gives way to those that answer: to take a member out of a large pool takes milliseconds.
+/// Runs on a thread that gives way to those that answer: to take a member out of a large pool takes milliseconds.
 /// `None` when it panicked, which costs that request and nothing that is served.
 async fn locked<T: Send + 'static>(
     book: &Arc<Mutex<Book>>,
@@ -183,13 +181,7 @@ async fn locked<T: Send + 'static>(
 ) -> Option<T> {
     let (book, now) = (Arc::clone(book), now());
     let locked = move || work(&mut book.lock().unwrap_or_else(PoisonError::into_inner), &now);
-    let politely = move || {
-        processor::give_way();
-        locked()
-    };
-    // The blocking thread only waits. It is the runtime's, which lends it to others afterwards: it must stay as it is.
-    let aside = || thread::scope(|scope| scope.spawn(politely).join().unwrap_or_else(|panic| resume_unwind(panic)));
-    tokio::task::spawn_blocking(aside).await.inspect_err(|panic| error!("drains: {panic}")).ok()
+    processor::aside(locked).await.inspect_err(|panic| error!("drains: {panic}")).ok()
 }
 
 /// By the runtime's clock, which tests can move, and by that of people.
