@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests" / "interop"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests" / "interop"))
 from peers import LOOPBACK, NotReady, free_port, program  # noqa: E402
 
 PATIENCE = 300.0  # seconds until a server that does not answer is given up: 100,000 zones take some of them long
