@@ -88,7 +88,7 @@ impl Tally {
         let each = 1.0 / right.max(1) as f64;
         format!(
             "{{\"qps\":{:.0},\"secs\":{wall:.3},\"right\":{right},\"wrong\":{},\"lost\":{lost},\"stray\":{stray},\
-             \"records\":{:.2},\"octets\":{:.1},\"cpu\":{cpu:.2},\"waited\":{:.3},\"p50\":{:.1},\"p99\":{:.1},\
+             \"records\":{:.2},\"octets\":{:.1},\"cpu\":{cpu:.2},\"waited\":{:.3},\"p50\":{:.1},\"p95\":{:.1},\"p99\":{:.1},\
              \"wrong_example\":\"{}\"}}",
             right as f64 / wall,
             self.wrong,
@@ -96,6 +96,7 @@ impl Tally {
             octets as f64 * each,
             waited as f64 / 1e9 / wall,
             latencies.quantile(0.5),
+            latencies.quantile(0.95),
             latencies.quantile(0.99),
             self.first_wrong.unwrap_or_default(),
         )
