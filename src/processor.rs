@@ -1,10 +1,11 @@
 //! Layer 0: processors. Who runs where, and who gives way to whom.
 //!
-//! Where all threads share a processor, a worker that wakes takes it at once from a thread of low priority, and from one of its
-//! own priority only when that enters the kernel, or at the next tick, up to 4 ms later. So what computes for long gives way
-//! ([`give_way`], [`aside`]). Some kernels that preempt lazily (Linux 6.13 and later) send no interrupt whatever the niceness,
-//! so that long computations call [`pause`] as they go. What a thread gives away by that is bounded: it is not to starve
-//! beside workers that never sleep, and one of SCHED_IDLE would, without a way back for who has no privileges.
+//! Where all threads share a processor, a worker that wakes while another thread computes may wait until that one enters the
+//! kernel, or for the next tick, up to 4 ms later. A thread of low priority ([`give_way`], [`aside`]) is put aside sooner than
+//! one of the worker's own, but not always: kernels that preempt lazily (Linux 6.13 and later) send no interrupt for it, and
+//! SCHED_IDLE changes nothing about that. So long computations call [`pause`] as they go. What a thread gives away by that is
+//! bounded: it is not to starve beside workers that never sleep, and one of SCHED_IDLE would, without a way back for who has no
+//! privileges.
 
 use std::cell::Cell;
 use std::io;
