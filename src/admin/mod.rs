@@ -48,9 +48,9 @@ pub use drains::{DrainKeeper, Reply};
 pub use reading::PATHS;
 pub use recent::Recent;
 use refusal::{ending, malformed, no_such_method, no_such_path};
+pub use status::{Files, Judge, Sources, TellFiles, Zones};
 
 use crate::processor;
-pub use status::{Files, Judge, Sources, TellFiles, Zones};
 
 /// Has the files read again, with what would be held if told so.
 pub type Reload = Box<dyn Fn(bool) -> Reply<api::Reloaded> + Send + Sync>;

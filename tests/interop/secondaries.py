@@ -139,10 +139,12 @@ controls {{ }};
 
 def powerdns(folder, primary, zones):
     port = peers.free_port()
+    # One transfer after another: of two that write at once, one finds the database locked, and waits for the refresh time.
     (folder / "pdns.conf").write_text(f"""launch=gsqlite3
 gsqlite3-database={folder}/pdns.sqlite
 gsqlite3-dnssec=yes
 gsqlite3-pragma-synchronous=0
+retrieval-threads=1
 local-address={LOOPBACK}
 local-port={port}
 socket-dir={folder}
