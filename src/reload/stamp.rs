@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::source::Source;
-use super::watch::{Interest, PATIENCE, SETTLE};
+use super::watch::Interest;
 
 /// File times may be as coarse as a tick of the kernel (10 ms at 100 Hz).
 const TICK: Duration = Duration::from_millis(20);
@@ -49,25 +49,6 @@ impl Stamps {
             interest.add_file(&source.policy());
         }
         self.included.iter().for_each(|(file, _)| interest.add_file(file));
-    }
-}
-
-/// Since when files have been found in the middle of a change, look after look.
-#[derive(Debug, Default)]
-pub(super) struct Motion(Option<Instant>);
-
-impl Motion {
-    /// Whether the files are better left alone for now: one of them was written a moment ago, so that whoever writes may not
-    /// have ended. An empty file is a good policy, and half of a zone may be a good zone. What never rests is read all the same.
-    pub(super) fn is_under_way(&mut self, files: &[PathBuf], now: SystemTime) -> bool {
-        let moves = files.iter().any(|file| {
-            let written = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-            // Later than now when the clock was set back; that is no reason to wait.
-            written.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age < SETTLE))
-        });
-        let since = self.0.filter(|_| moves).unwrap_or_else(Instant::now);
-        self.0 = moves.then_some(since);
-        moves && since.elapsed() < PATIENCE
     }
 }
 
@@ -141,21 +122,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    #[test]
-    fn what_was_written_a_moment_ago_is_waited_for_and_not_for_ever() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = [folder.path().join("a.zone"), folder.path().join("a.toml")];
-        fs::write(&files[1], "").expect("a file");
-        let at = fs::metadata(&files[1]).and_then(|metadata| metadata.modified()).expect("a time");
-        let mut motion = Motion::default();
-        assert!(motion.is_under_way(&files, at + SETTLE / 2));
-        assert!(!motion.is_under_way(&files, at + SETTLE), "it rests");
-        assert!(!motion.is_under_way(&files, at - SETTLE), "its time is to come");
-        assert!(motion.is_under_way(&files, at), "a new change");
-        motion.0 = Instant::now().checked_sub(PATIENCE);
-        assert!(!motion.is_under_way(&files, at), "it has been written again and again");
-    }
 
     #[test]
     fn a_stamp_holds_only_for_the_state_that_was_read() {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 /// Quiet for so long, a change is taken for whole: editors and `cp` leave gaps of a few milliseconds at most.
-pub(super) const SETTLE: Duration = Duration::from_millis(100);
+const SETTLE: Duration = Duration::from_millis(100);
 /// A folder that is never quiet is read after so long, so that a change is served within a second of its write.
-pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// When more files than that are touched, it is no use to look at those before all others.
 const FEW: usize = 1000;
 
@@ -172,6 +172,25 @@ impl Heard {
     }
 }
 
+/// Since when files have been found in the middle of a change, look after look.
+#[derive(Debug, Default)]
+pub(super) struct Motion(Option<Instant>);
+
+impl Motion {
+    /// Whether the files are better left alone for now: one of them was written a moment ago, so that whoever writes may not
+    /// have ended. An empty file is a good policy, and half of a zone may be a good zone. What never rests is read all the same.
+    pub(super) fn is_under_way(&mut self, files: &[PathBuf], now: SystemTime) -> bool {
+        let moves = files.iter().any(|file| {
+            let written = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+            // Later than now when the clock was set back; that is no reason to wait.
+            written.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age < SETTLE))
+        });
+        let since = self.0.filter(|_| moves).unwrap_or_else(Instant::now);
+        self.0 = moves.then_some(since);
+        moves && since.elapsed() < PATIENCE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -190,6 +209,21 @@ mod tests {
         let mut interest = Interest::default();
         interest.add_folder(folder);
         interest
+    }
+
+    #[test]
+    fn what_was_written_a_moment_ago_is_waited_for_and_not_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = [folder.path().join("a.zone"), folder.path().join("a.toml")];
+        fs::write(&files[1], "").expect("a file");
+        let at = fs::metadata(&files[1]).and_then(|metadata| metadata.modified()).expect("a time");
+        let mut motion = Motion::default();
+        assert!(motion.is_under_way(&files, at + SETTLE / 2));
+        assert!(!motion.is_under_way(&files, at + SETTLE), "it rests");
+        assert!(!motion.is_under_way(&files, at - SETTLE), "its time is to come");
+        assert!(motion.is_under_way(&files, at), "a new change");
+        motion.0 = Instant::now().checked_sub(PATIENCE);
+        assert!(!motion.is_under_way(&files, at), "it has been written again and again");
     }
 
     #[tokio::test]
