@@ -127,8 +127,24 @@ pub fn available() -> Vec<usize> {
 /// When the system refuses, as for a processor that there is not.
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 pub fn stay_on(processor: usize) -> io::Result<()> {
+    keep_to([processor])
+}
+
+/// Keeps the calling thread, and threads that it starts, off these processors, if others are left.
+///
+/// # Errors
+/// When the system refuses.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+pub fn stay_off(processors: &[usize]) -> io::Result<()> {
+    let mut left = available();
+    left.retain(|processor| !processors.contains(processor));
+    if left.is_empty() { Ok(()) } else { keep_to(left) }
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+fn keep_to(processors: impl IntoIterator<Item = usize>) -> io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(processor);
+    processors.into_iter().for_each(|processor| set.set(processor));
     Ok(sched_setaffinity(None, &set)?)
 }
 
@@ -145,6 +161,15 @@ pub fn available() -> Vec<usize> {
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 pub fn stay_on(_processor: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing: no thread stays on one either.
+///
+/// # Errors
+/// Never.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub fn stay_off(_processors: &[usize]) -> io::Result<()> {
+    Ok(())
 }
 
 /// A thread of this niceness gets a tenth of what the others get, and is put aside when one of them wakes. Not the least there
@@ -197,11 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_stays_where_it_is_put() {
+    fn a_thread_stays_where_it_is_put_and_off_where_it_is_not_to_be() {
         let all = available();
         let last = *all.last().expect("the processor of this test");
         let stayed = thread::spawn(move || stay_on(last).map(|()| available()));
         assert_eq!(stayed.join().expect("a list").expect("one of ours"), [last]);
+        let rest = &all[..all.len() - 1];
+        let elsewhere = thread::spawn(move || stay_off(&[last]).map(|()| available())).join().expect("a list");
+        assert_eq!(elsewhere.expect("those of ours"), if rest.is_empty() { &all } else { rest });
+        let nowhere = thread::spawn(|| stay_off(&available()).map(|()| available())).join().expect("a list");
+        assert_eq!(nowhere.expect("all of ours"), all, "none would be left");
         assert_eq!(available(), all);
         assert!(thread::spawn(|| stay_on(CpuSet::MAX_CPU - 1)).join().expect("an error").is_err());
     }

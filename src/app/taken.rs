@@ -20,6 +20,7 @@ use crate::admin::{self, Control, api};
 use crate::config::Settings;
 use crate::handover::{self, Heir};
 use crate::privileges::{self, Account, Files};
+use crate::processor;
 use crate::reload::SettingsSource;
 use crate::server::{self, Bound};
 use crate::supervisor;
@@ -66,6 +67,9 @@ impl Taken {
             warn!(%address, "a socket that was passed on is not in the settings, and is closed");
         }
         tell(settings, &bound, admin.as_ref());
+        if let Err(error) = processor::stay_off(bound.processors()) {
+            warn!("the processors of pinned workers are shared: {error}");
+        }
         if let Some(account) = account {
             certificates::read_ahead(&bound, settings);
             account.own(&settings.state)?;

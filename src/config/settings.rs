@@ -199,7 +199,7 @@ keys! {
         BUSY_POLL: Duration = "busy_poll", duration::<0, 1000>, "0",
             "How long a worker with nothing to do looks for queries before it sleeps: answers come sooner, and a core is busy meanwhile.";
         PIN: bool = "pin", boolean, "false",
-            "Whether each worker stays on one core, for machines that do nothing else.";
+            "Whether each worker stays on one core, for machines that do nothing else. With fewer `workers` than cores, all other work keeps to the cores that are left.";
         STEER: bool = "steer", boolean, "false",
             "Whether a query goes to the worker of the core that took it from the network, for interfaces with a queue for each core; workers are then pinned. Without it the kernel deals clients out to workers.";
     }

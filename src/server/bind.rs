@@ -58,6 +58,11 @@ impl Bound {
         self.receive_buffer
     }
 
+    /// The processor of each worker, if they are pinned.
+    pub fn processors(&self) -> &[usize] {
+        &self.processors
+    }
+
     /// A copy of every socket, and what it is for: whoever has them goes on where this process ends.
     ///
     /// # Errors

@@ -126,3 +126,32 @@ fn the_sandbox_can_be_left_out() {
     assert_eq!(status["privileges"]["landlock"], "off");
     assert_eq!((&status["privileges"]["seccomp"], &status["privileges"]["commands"]), (&"off".into(), &true.into()));
 }
+
+/// The name of a thread and the processors that it may use, if it has not ended.
+#[cfg(target_os = "linux")]
+fn placed(thread: &std::path::Path) -> Option<(String, Vec<usize>)> {
+    let status = std::fs::read_to_string(thread.join("status")).ok()?;
+    let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).expect("a key of proc(5)").trim();
+    let ranges = value("Cpus_allowed_list:").split(',').map(|range| range.split_once('-').unwrap_or((range, range)));
+    let processors =
+        ranges.flat_map(|(first, last)| first.parse().expect("a number")..=last.parse().expect("a number"));
+    Some((value("Name:").into(), processors.collect()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_else_is_done_leaves_the_processor_to_a_pinned_worker() {
+    let scratch = served();
+    scratch.write("kofn.toml", "workers = 1\n[udp]\npin = true\n");
+    let server = Server::start(scratch);
+    let (_, all) = placed("/proc/self".as_ref()).expect("this process");
+    let (first, left) = all.split_first().expect("at least one");
+    let left = if left.is_empty() { &all } else { left };
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("its threads");
+    let threads = threads.filter_map(|thread| placed(&thread.expect("a thread").path()));
+    let (pinned, others): (Vec<_>, Vec<_>) =
+        threads.partition(|(name, _)| name.starts_with("udp-") || name.starts_with("tcp-"));
+    assert_eq!(pinned.len(), 2, "the worker's two threads: {pinned:?}");
+    assert!(pinned.iter().all(|(_, processors)| processors == &[*first]), "{pinned:?}");
+    assert!(others.len() > 2 && others.iter().all(|(_, processors)| processors == left), "{others:?}");
+}

@@ -21,6 +21,7 @@ blast --server ADDRESS:PORT --queries FILE [OPTIONS]
   --mode flows     UDP, few ports, queries in trains (UDP_SEGMENT), at saturation
   --joined         and replies as the kernel joins them (UDP_GRO)
   --mode rate=N    UDP, N queries a second at even distances, from different ports; latency counts from when each was due
+  --sleeps         and sleeps between them, on a core that others use, too; run by `chrt --fifo 1`, it does not wait for them
   --mode tcp       pipelined queries over some connections
   --mode tcp-once  a connection for each query
   --sockets N      sockets or connections (8 fresh, 4 flows, 64 rate, 8 tcp and tcp-once)
@@ -49,6 +50,8 @@ pub struct Arguments {
     pub mode: Mode,
     /// Whether replies to trains may come joined.
     pub joined: bool,
+    /// Whether queries at a fixed rate leave the core to others in between.
+    pub sleeps: bool,
     /// Sockets or connections.
     pub sockets: usize,
     /// Queries under way on each.
@@ -104,6 +107,7 @@ impl Arguments {
             cookie: false,
             mode: Mode::Fresh,
             joined: false,
+            sleeps: false,
             sockets: 0,
             window: 0,
             secs: 2.0,
@@ -117,6 +121,7 @@ impl Arguments {
                 "--help" | "-h" => return Ok(None),
                 "--edns" => read.edns = true,
                 "--joined" => read.joined = true,
+                "--sleeps" => read.sleeps = true,
                 "--do" => (read.edns, read.dnssec) = (true, true),
                 "--cookie" => (read.edns, read.cookie) = (true, true),
                 _ => {

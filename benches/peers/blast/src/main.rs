@@ -6,8 +6,8 @@
 //!                      └─► Tally (replies, losses, wrong ones, latencies) ─► JSON
 //! ```
 //!
-//! * It never sleeps: at saturation it waits spinning, and how much it waited is printed, so that nobody takes its own
-//!   limit for the server's.
+//! * It never sleeps unless told to: at saturation it waits spinning, and how much it waited is printed, so that nobody takes
+//!   its own limit for the server's.
 //! * What is under way is bounded, below what a socket buffer of Linux's default size holds: nothing is lost unless the
 //!   server loses it.
 

@@ -42,6 +42,17 @@ pub fn close_by_reset(stream: &TcpStream) -> Result<()> {
     set(stream, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
 }
 
+/// Sleeps for so many nanoseconds, or until something has come to the socket.
+pub fn rest(socket: Option<&UdpSocket>, nanoseconds: u64) {
+    let mut awaited = socket.map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    let [tv_sec, tv_nsec] = [nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000].map(|time| time as i64);
+    let pause = libc::timespec { tv_sec, tv_nsec };
+    let awaited = awaited.as_mut_slice();
+    // SAFETY: the list and the time live until the call returns, and the length is that of the list. Whatever it returns, the
+    // caller looks at its sockets and at the clock.
+    unsafe { libc::ppoll(awaited.as_mut_ptr(), awaited.len() as libc::nfds_t, &raw const pause, std::ptr::null()) };
+}
+
 /// Room for replies in a socket.
 pub fn enlarge_buffers(socket: &UdpSocket) -> Result<()> {
     let octets: libc::c_int = 4 << 20;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use crate::arguments::{Arguments, WINDOW_MOST};
 use crate::clock::Clock;
 use crate::load::{Asked, Cursor, Load};
-use crate::system::{Inbox, Post, enlarge_buffers, send_train, take_trains};
+use crate::system::{Inbox, Post, enlarge_buffers, rest, send_train, take_trains};
 use crate::tally::Tally;
 
 /// Each query from another port than those before and behind it, as from many resolvers.
@@ -142,6 +142,11 @@ pub fn paced(arguments: &Arguments, load: &Load, rate: f64) -> Result<Tally> {
             let _ = port.socket.send(&query[..length]);
             turn = (turn + 1) % arguments.sockets;
             (sent, under_way) = (sent + 1, under_way + 1);
+        } else if arguments.sleeps {
+            // If the next query is due and has no port, only a reply helps.
+            let pause = due.checked_sub(now).unwrap_or(PATIENCE);
+            let first = ports[head..].iter().chain(&ports[..head]).find(|port| port.under_way > 0);
+            rest(first.map(|port| &port.socket), pause);
         }
         if under_way > 0 {
             while ports[head].under_way == 0 {
