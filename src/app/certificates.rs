@@ -52,10 +52,16 @@ pub(super) fn shown(bound: &Bound) -> List {
             names: certificate.names,
             file: certificate.file.display().to_string(),
             ends: certificate.ends,
-            days_left: certificate.ends.duration_since(now).as_hours().div_euclid(24),
+            days_left: days_left(certificate.ends, now),
         });
         shown.collect()
     })
+}
+
+/// Whole days until then; -1 from that moment on.
+#[cfg(feature = "encrypted")]
+fn days_left(ends: Timestamp, now: Timestamp) -> i64 {
+    ends.duration_since(now).as_secs().div_euclid(24 * 60 * 60)
 }
 
 #[cfg(not(feature = "encrypted"))]
@@ -69,4 +75,19 @@ pub(super) const fn read_ahead(_: &Bound, _: &Settings) {}
 #[cfg(not(feature = "encrypted"))]
 pub(super) const fn followed(_: &Bound) -> Option<Beside> {
     None
+}
+
+#[cfg(all(test, feature = "encrypted"))]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+
+    #[test]
+    fn what_has_ended_has_no_day_left() {
+        let now = Timestamp::UNIX_EPOCH;
+        let left = |ends: jiff::Span| days_left(now + ends, now);
+        assert_eq!((left(47.hours()), left(23.hours()), left(1.minute())), (1, 0, 0));
+        assert_eq!((left(-3.minutes()), left(-23.hours()), left(-25.hours())), (-1, -1, -2));
+    }
 }

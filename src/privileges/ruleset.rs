@@ -56,8 +56,9 @@ pub(super) fn enforce(files: &Files) -> Result<Enforcement, RulesetError> {
         RulesetStatus::NotEnforced => Enforcement::Off,
     };
     if enforcement != Enforcement::Off {
-        let own = files.read.iter().chain(&files.write).map(PathBuf::as_path);
-        reach::limit_to(SYSTEM.iter().chain(&DEVICES).map(Path::new).chain(own));
+        let read = SYSTEM.iter().map(Path::new).chain(files.read.iter().map(PathBuf::as_path));
+        let write = DEVICES.iter().map(Path::new).chain(files.write.iter().map(PathBuf::as_path));
+        reach::limit_to(read, write);
     }
     Ok(enforcement)
 }

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::file::Growing;
 use super::line::Line;
 use crate::config::QueryLog;
+use crate::reach;
 use crate::tap::Exchange;
 
 /// Lines are written when so many octets have come together, or nothing more comes.
@@ -100,7 +101,8 @@ impl Log {
     fn fail(&mut self, path: &std::path::Path, error: &io::Error) {
         self.failed = Some(Instant::now());
         if !std::mem::replace(&mut self.told, true) {
-            warn!("the log of queries is lost until {} takes it: {error}", path.display());
+            let remedy = reach::remedy_to_write(path, error);
+            warn!("the log of queries is lost until {} takes it: {error}{remedy}", path.display());
         }
     }
 }

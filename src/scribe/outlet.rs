@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::file::Growing;
 use super::frames;
 use super::socket::Collector;
+use crate::reach;
 
 /// Frames are written when so many octets have come together, or nothing more comes.
 const WRITE: usize = 64 << 10;
@@ -145,7 +146,11 @@ impl Outlet {
     fn fail(&mut self, error: &std::io::Error) {
         self.failed = Some(Instant::now());
         if !std::mem::replace(&mut self.told, true) {
-            warn!("dnstap is lost until {} takes it: {error}", self.path().display());
+            let remedy = match &self.target {
+                Target::Socket(..) => String::new(),
+                Target::File(path, _) => reach::remedy_to_write(path, error),
+            };
+            warn!("dnstap is lost until {} takes it: {error}{remedy}", self.path().display());
         }
     }
 

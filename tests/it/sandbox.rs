@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::harness::{Scratch, Server, zone_text};
+use crate::harness::{Scratch, Server, eventually, zone_text};
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 
@@ -104,4 +104,35 @@ fn what_leads_elsewhere_only_later_is_refused_in_the_name_of_the_sandbox() {
     for zone in ["linked", "include", "policy", "ca"] {
         is_current(&server, &format!("{zone}.test."));
     }
+}
+
+#[test]
+fn what_is_to_be_written_elsewhere_only_later_takes_a_restart_and_the_log_says_so() {
+    let (scratch, elsewhere) = (Scratch::new(), Scratch::new());
+    scratch.write("zones/a.test.zone", &zone_text(1, "192.0.2.1"));
+    let mut server = Server::start(scratch);
+    if server.status()["privileges"]["landlock"] == "off" {
+        return;
+    }
+    let file = |name: &str| elsewhere.path(name).display().to_string();
+    let settings = format!(
+        "[dnstap]\nfile = \"{}\"\n[query_log]\nsample = 1\nfile = \"{}\"\n",
+        file("tap.fstrm"),
+        file("queries.log")
+    );
+    server.scratch.write("kofn.toml", &settings);
+    assert_eq!(server.kofn(&["reload"]).code, 0);
+    let folder = elsewhere.path("").canonicalize().expect("a folder");
+    let words = format!("; the sandbox keeps {} closed to writing: a restart with these settings", folder.display());
+    let mut refused = || server.log_until(|line| line.contains("Permission denied") && line.contains(&words));
+    let refused = [refused(), refused()].concat();
+    assert!(refused.contains("dnstap is lost") && refused.contains("the log of queries is lost"), "{refused}");
+    // What the words say is so.
+    server.signal("TERM");
+    let (_, scratch) = server.wait();
+    let server = Server::start(scratch);
+    server.ask("a.test.", hickory_proto::rr::RecordType::SOA);
+    let written = || std::fs::metadata(elsewhere.path("queries.log")).ok().filter(|file| file.len() > 0);
+    eventually("the query is written down", written);
+    assert!(elsewhere.path("tap.fstrm").exists());
 }

@@ -163,3 +163,29 @@ fn a_policy_that_changes_keeps_the_data_and_the_pools_follow_the_zone() {
     eventually("the pool is back", || (hand(&server) == ["192.0.2.9"]).then_some(()));
     assert_eq!(standing(&server)["misfits"], Value::Array(vec![]));
 }
+
+#[test]
+fn a_member_of_a_catalog_whose_policy_never_was_good_says_what_is_wrong_with_it() {
+    let primary = primary_scratch(1);
+    let list = "$TTL 300\n@ SOA ns1 hostmaster 1 1 1 60 30\n@ NS invalid.\nversion TXT \"2\"\nm1.zones PTR z.test.\n";
+    primary.write("zones/list.test.zone", list);
+    primary.write("zones/list.test.toml", "[transfer]\nto = [\"127.0.0.1\"]\n");
+    let primary = Server::start(primary);
+    let scratch = Scratch::new();
+    scratch.write("zones/list.test.toml", &policy(&[primary.client.0], "[catalog]\n"));
+    scratch.write("zones/z.test.toml", "[pool.www]\nk = \"three\"\n");
+    let server = Server::start(scratch);
+    let shown = || {
+        let zones = server.status()["zones"].as_array().expect("zones").clone();
+        zones.into_iter().filter(|zone| zone["name"] == "z.test.").collect::<Vec<_>>()
+    };
+    eventually("the list is there", || (server.kofn(&["transfer", "status", "list.test"]).code == 0).then_some(()));
+    eventually("its policy's fault is told once", || match &shown()[..] {
+        [zone] => zone["errors"].to_string().contains("z.test.toml:2:5").then_some(()),
+        zones => panic!("one zone, and not {zones:?}"),
+    });
+    server.scratch.write("zones/z.test.toml", "[pool.www]\nk = 1\n");
+    let is_well = |zone: &Value| zone["state"] == "current" && zone["errors"] == Value::Array(vec![]);
+    eventually("the zone is served", || is_well(&shown()[0]).then_some(()));
+    assert_eq!(hand(&server), ["192.0.2.1"]);
+}

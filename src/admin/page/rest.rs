@@ -149,7 +149,7 @@ pub(super) fn certificates(status: &Status) -> String {
     let now = Timestamp::now();
     let mut html = String::from(
         "<h2 id=\"certificates-title\">Certificates</h2><table><caption>What the encrypted doors show</caption><thead><tr>\
-         <th scope=\"col\">Names</th><th scope=\"col\">Ends</th><th scope=\"col\">File</th></tr></thead><tbody>",
+         <th scope=\"col\">Names</th><th scope=\"col\">End</th><th scope=\"col\">File</th></tr></thead><tbody>",
     );
     for one in &status.certificates {
         let class = match one.days_left {
