@@ -136,6 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Answers the frames at the start of `input`, which then starts behind them.
     fn answer(&mut self, cx: &mut Context<'_>, input: &mut &[u8], output: &mut [u8], moment: &mut Moment<'_>) -> Turn {
         let (mut written, mut turn) = (0, Turn::Nothing);
+        if split_frame(input).is_some_and(|(_, rest)| has_frame(rest)) {
+            moment.foresee(frames(input));
+        }
         while let Some((query, rest)) = split_frame(input) {
             *input = rest;
             let (length, reply) = output[written..].split_first_chunk_mut().expect("room for one more frame");
@@ -262,6 +265,15 @@ struct Ended;
 
 fn has_frame(octets: &[u8]) -> bool {
     split_frame(octets).is_some()
+}
+
+/// The messages of all frames that are whole.
+fn frames(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (message, rest) = split_frame(octets)?;
+        octets = rest;
+        Some(message)
+    })
 }
 
 /// The message of the first frame, and what follows the frame; `None` while it is not whole.

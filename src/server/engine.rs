@@ -192,7 +192,7 @@ impl Moment<'_> {
     }
 
     /// Looks ahead to what the next messages will be answered with.
-    #[cfg(all(target_os = "linux", not(without_batch)))]
+    #[cfg(any(feature = "encrypted", all(target_os = "linux", not(without_batch))))]
     pub(super) fn foresee<'m>(&mut self, messages: impl Iterator<Item = &'m [u8]>) {
         // A fault in it is met again by the message itself, and counted there.
         let _ = catch_unwind(AssertUnwindSafe(|| crate::answer::foresee(self.snapshot, messages, self.dealer)));
