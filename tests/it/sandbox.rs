@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
+use hickory_proto::rr::RecordType;
+
 use crate::harness::{Scratch, Server, eventually, zone_text};
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
@@ -131,7 +133,7 @@ fn what_is_to_be_written_elsewhere_only_later_takes_a_restart_and_the_log_says_s
     server.signal("TERM");
     let (_, scratch) = server.wait();
     let server = Server::start(scratch);
-    server.ask("a.test.", hickory_proto::rr::RecordType::SOA);
+    server.ask("a.test.", RecordType::SOA);
     let written = || std::fs::metadata(elsewhere.path("queries.log")).ok().filter(|file| file.len() > 0);
     eventually("the query is written down", written);
     assert!(elsewhere.path("tap.fstrm").exists());

@@ -3,6 +3,9 @@
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use hickory_proto::rr::RecordType;
 
 use crate::harness::{DEADLINE, Scratch, Server, zone_text};
 
@@ -128,8 +131,7 @@ fn the_sandbox_can_be_left_out() {
 }
 
 /// The name of a thread and the processors that it may use, if it has not ended.
-#[cfg(target_os = "linux")]
-fn placed(thread: &std::path::Path) -> Option<(String, Vec<usize>)> {
+fn placed(thread: &Path) -> Option<(String, Vec<usize>)> {
     let status = std::fs::read_to_string(thread.join("status")).ok()?;
     let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).expect("a key of proc(5)").trim();
     let ranges = value("Cpus_allowed_list:").split(',').map(|range| range.split_once('-').unwrap_or((range, range)));
@@ -138,12 +140,14 @@ fn placed(thread: &std::path::Path) -> Option<(String, Vec<usize>)> {
     Some((value("Name:").into(), processors.collect()))
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn what_else_is_done_leaves_the_processor_to_a_pinned_worker() {
     let scratch = served();
     scratch.write("kofn.toml", "workers = 1\n[udp]\npin = true\n");
     let server = Server::start(scratch);
+    // Whoever answers is where it belongs.
+    server.ask("a.test.", RecordType::SOA);
+    server.ask_tcp("a.test.", RecordType::SOA);
     let (_, all) = placed("/proc/self".as_ref()).expect("this process");
     let (first, left) = all.split_first().expect("at least one");
     let left = if left.is_empty() { &all } else { left };
