@@ -1,4 +1,4 @@
-//! What a service manager and scripts see: messages by sd_notify(3), `kofn health`, users and the sandbox.
+//! What a service manager and scripts see: messages by sd_notify(3), `kofn health`, users, processors and the sandbox.
 
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
