@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(within.closes(&inside.join("file")), Some(inside), "another folder of that name");
         assert_eq!(within.closes(&root.join("old/sub/file")), None, "the folder of another name");
     }
+
     #[test]
     fn what_is_only_read_is_closed_to_who_writes() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,7 +1,7 @@
 //! What the program takes of the system while it may, and what it gives up then: before there is a second thread.
 //!
 //! ```text
-//! user? ─► sockets, certificates ─► become the user ─► state folder ─► sandbox
+//! user? ─► sockets ─► processors ─► certificates ─► become the user ─► state folder ─► sandbox
 //! ```
 
 use std::net::TcpListener;

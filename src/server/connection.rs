@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Answers the frames at the start of `input`, which then starts behind them.
     fn answer(&mut self, cx: &mut Context<'_>, input: &mut &[u8], output: &mut [u8], moment: &mut Moment<'_>) -> Turn {
         let (mut written, mut turn) = (0, Turn::Nothing);
-        if split_frame(input).is_some_and(|(_, rest)| has_frame(rest)) {
+        if frames(input).nth(1).is_some() {
             moment.foresee(frames(input));
         }
         while let Some((query, rest)) = split_frame(input) {
